@@ -1,0 +1,78 @@
+#pragma once
+
+#include "engram/actors/answer.hpp"
+#include "engram/actors/policy/outcome_window.hpp"
+#include "engram/base/clock.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace engram {
+
+struct breaker_limits {
+  double success_rate_threshold = 0.95;
+  std::size_t window = 100;
+  duration cool_down = std::chrono::seconds{1};
+  duration max_cool_down = std::chrono::seconds{60};
+  double jitter = 0.1;
+  duration half_open_timeout = std::chrono::seconds{5};
+  std::uint32_t probes_to_close = 5;
+};
+
+/// Decides whether a GPU is used.
+///
+///   closed ----(success rate below the threshold, or a fatal fault)----> open
+///   open ------(cool-down over; it doubles with every failed return)---> half_open
+///   half_open -(probes_to_close good probes in a row)------------------> closed, window emptied
+///   half_open -(one bad probe, a fatal fault, or half_open_timeout)----> open
+///
+/// No state waits for an event that may never come: open and half_open each have a timer, and closed is the
+/// state of rest. Told the time; no clock, no threads.
+class breaker {
+public:
+  breaker(breaker_limits limits, std::uint64_t seed);
+
+  /// A batch ended on the device. Ignored unless closed: what was dispatched before the breaker
+  /// opened says nothing about the device's return.
+  void on_outcome(bool success, time_point now, const std::string& cause);
+  /// The device is lost or hung: opens at once.
+  void on_fatal(time_point now, const std::string& cause);
+  /// A shadow run ended, right (same answer as the CPU, in time) or not. Ignored unless half_open.
+  void on_probe(bool good, time_point now, const std::string& cause);
+  /// Call at or after `timer()`.
+  void on_timer(time_point now);
+  /// Takes new limits; a running timer keeps its time.
+  void set_limits(breaker_limits limits);
+
+  breaker_state state() const noexcept { return state_; }
+  double success_rate() const noexcept { return window_.success_rate(); }
+  /// Returns when the state changes by itself; nothing while closed.
+  std::optional<time_point> timer() const noexcept { return timer_; }
+
+  struct transition {
+    breaker_state from;
+    breaker_state to;
+    time_point when;
+    std::string cause;
+  };
+  /// Returns the changes since the last call, oldest first.
+  std::vector<transition> take_transitions();
+
+private:
+  void open(time_point now, const std::string& cause);
+  void move_to(breaker_state to, time_point now, const std::string& cause);
+
+  breaker_limits limits_;
+  outcome_window window_;
+  std::mt19937_64 random_;
+  breaker_state state_ = breaker_state::closed;
+  std::optional<time_point> timer_;
+  duration next_cool_down_;
+  std::uint32_t good_probes_ = 0;
+  std::vector<transition> transitions_;
+};
+
+} // namespace engram

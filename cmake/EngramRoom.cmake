@@ -1,0 +1,46 @@
+# How every room is built: one static library `engram_<room>` with the alias `engram::<room>`.
+
+find_program(ENGRAM_CCACHE ccache)
+if(ENGRAM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${ENGRAM_CCACHE}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${ENGRAM_CCACHE}")
+endif()
+
+# Flags that every target of this tree shares. Never exported.
+add_library(engram_flags INTERFACE)
+target_compile_features(engram_flags INTERFACE cxx_std_20)
+# -ffp-contract=off: the compiler must not invent fused multiply-adds; the kernels name theirs,
+# because the bits of a score are part of the contract.
+target_compile_options(engram_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-ffp-contract=off>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ENGRAM_WARNINGS_AS_ERRORS}>>:-Werror>)
+if(ENGRAM_SANITIZE)
+  target_compile_options(engram_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ENGRAM_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)
+  target_link_options(engram_flags INTERFACE -fsanitize=${ENGRAM_SANITIZE})
+endif()
+
+# engram_add_room(<room> SOURCES ... [PUBLIC targets...] [PRIVATE targets...])
+function(engram_add_room room)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  set(target engram_${room})
+  add_library(${target} STATIC ${arg_SOURCES})
+  add_library(engram::${room} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${room} POSITION_INDEPENDENT_CODE ON
+    CXX_EXTENSIONS OFF)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:engram_flags>)
+endfunction()
+
+# engram_add_test(<name> SOURCES ... LINK targets... [LABELS labels...])
+# One test program; each of its tests is one entry of ctest.
+function(engram_add_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+endfunction()

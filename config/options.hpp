@@ -1,0 +1,130 @@
+#pragma once
+
+/// Every knob of Engram, once, with its default, its unit and its range. The TOML key of a member
+/// is its section and name: `gpu.thresholds.gpu_speedup_threshold`. `config/keys.hpp` binds keys to
+/// members.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace engram {
+
+/// [gpu]
+struct gpu_options {
+  bool enabled = true;                   ///< use GPUs at all
+  std::uint32_t gpu_min_batch_size = 64; ///< smallest batch, in items, that may use a GPU; 1..1e6
+  bool force_cpu_mode = false;           ///< never use a GPU, for debugging
+  double vram_safety_margin = 0.8;       ///< fraction of a GPU's memory that may be used; 0.1..1
+  /// CUDA ordinals ("0"), simulated GPUs ("sim:h100"), or the one entry "auto": every GPU found.
+  std::vector<std::string> devices{"auto"};
+  std::uint32_t streams = 4; ///< CUDA streams for each GPU worker; 1..32
+  std::string isolation;     ///< "process", "none" or "": process in the daemon, none embedded
+
+  /// [gpu.thresholds]
+  struct thresholds_options {
+    double gpu_speedup_threshold =
+        1.5; ///< least predicted CPU time / GPU time to use a GPU; 1..100
+    double gpu_success_rate_threshold = 0.95; ///< below it the GPU is disabled; 0..1
+  } thresholds;
+
+  /// [gpu.telemetry]
+  struct telemetry_options {
+    bool telemetry_enabled = true; ///< export metrics; the control loops run either way
+    std::uint32_t performance_window_size = 100; ///< outcomes in the sliding window; 10..1e5
+  } telemetry;
+
+  /// [gpu.breaker]: how a disabled GPU is brought back.
+  struct breaker_options {
+    double cool_down_ms = 1000; ///< first time in open; doubles with every failed return; 1..3.6e6
+    double max_cool_down_ms = 60'000; ///< where the doubling ends; 1..3.6e6
+    double cool_down_jitter = 0.1;    ///< each cool-down is changed by up to this fraction; 0..1
+    double half_open_timeout_ms =
+        5'000; ///< longest time in half_open before it is open again; 1..3.6e6
+    std::uint32_t probes_to_close = 5; ///< good shadow runs in a row that close it; 1..1000
+  } breaker;
+};
+
+/// [batching]
+struct batching_options {
+  double max_wait_ms = 10;               ///< longest a request waits for company; 0..1000
+  std::uint32_t target_batch_size = 128; ///< a window closes at this many items; 1..65536
+  bool adaptive = false; ///< shrink the window while the latency objective is at risk
+};
+
+/// [routing]: when a running batch counts as hung, and how often devices are compared.
+struct routing_options {
+  double time_limit_factor = 4;    ///< a batch may take this many times its predicted time; 1..1000
+  double time_limit_floor_ms = 50; ///< but never less than this; 1..60000
+  double shadow_share = 0.005;     ///< share of batches repeated on the other device; 0..0.5
+};
+
+/// [admission]
+struct admission_options {
+  std::uint32_t max_in_flight =
+      65'536; ///< accepted and unanswered requests; past it: overloaded; 1..1e7
+  double default_deadline_ms = 1'000; ///< for requests that name none; 1..3.6e6
+};
+
+/// [cpu]
+struct cpu_options {
+  std::uint32_t threads = 0; ///< threads of the CPU worker's arena; 0: one for each core; 0..1024
+};
+
+/// [runtime]
+struct runtime_options {
+  bool pin_threads = false; ///< pin the actor threads to cores; for a process that owns its machine
+  std::uint32_t scheduler_threads = 1; ///< threads that run the control actors; 1..16
+};
+
+/// [supervisor]: how often an actor may die.
+struct supervisor_options {
+  std::uint32_t restart_intensity =
+      10; ///< restarts of one actor within the period before giving up; 1..1e6
+  double restart_period_ms = 10'000; ///< 1..3.6e6
+  double backoff_ms = 1;             ///< wait before the second restart in a row; doubles; 0..60000
+  double max_backoff_ms = 1'000;     ///< 0..60000
+};
+
+/// [faults]: deliberate trouble, `site=[p%][cnt*]task(arg)` with `->` chains.
+struct fault_options {
+  std::vector<std::string>
+      points; ///< armed at start, for example "gpu0.launch=5%return(transient)"
+};
+
+/// What a pipeline needs to start.
+struct pipeline_options {
+  gpu_options gpu;
+  batching_options batching;
+  routing_options routing;
+  admission_options admission;
+  cpu_options cpu;
+  runtime_options runtime;
+  supervisor_options supervisor;
+  fault_options faults;
+};
+
+/// [server]: the daemon's HTTP door.
+struct server_options {
+  std::string host = "127.0.0.1";           ///< address to listen on
+  std::uint16_t port = 8080;                ///< 0: any free port; 0..65535
+  std::uint32_t threads = 16;               ///< connections served at once; 1..1024
+  std::uint64_t max_body_bytes = 64u << 20; ///< larger bodies are refused with 413; 1024..2^32
+  double drain_timeout_ms = 10'000; ///< how long a stop waits for accepted requests; 0..3.6e6
+};
+
+/// [datasets]: what the daemon loads at start.
+struct dataset_options {
+  std::string directory; ///< the dataset store; "": $ENGRAM_DATA_DIR, else ~/.local/share/engram
+  std::vector<std::string> load; ///< names, or "name@version"; empty: every dataset of the store
+};
+
+/// The whole configuration file.
+struct options {
+  pipeline_options pipeline;
+  server_options server;
+  dataset_options datasets;
+};
+
+} // namespace engram

@@ -1,0 +1,162 @@
+#pragma once
+
+#include "engram/actors/answer.hpp"
+#include "engram/base/error.hpp"
+#include "engram/config/options.hpp"
+#include "engram/datasets/dataset.hpp"
+#include "engram/devices/device.hpp"
+#include "engram/devices/fault_points.hpp"
+#include "engram/pipeline/requests.hpp"
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace engram {
+
+/// Takes a request back. Copyable, thread-safe, may outlive the pipeline.
+class ticket {
+public:
+  ticket() = default;
+  request_id id() const noexcept { return id_; }
+  /// Answers the request with `cancelled` unless it is answered already; returns true if it did.
+  bool cancel() const;
+
+private:
+  friend class pipeline;
+  ticket(request_id id, std::weak_ptr<void> what) : id_(id), request_(std::move(what)) {}
+  request_id id_ = 0;
+  std::weak_ptr<void> request_;
+};
+
+/// How one device is doing.
+struct device_health {
+  device_info info;
+  bool available = false; ///< its worker is up and its breaker is closed
+  breaker_state breaker = breaker_state::closed;
+  double success_rate = 1.0; ///< of the outcome window
+  memory_budget memory;
+  std::uint64_t restarts = 0;
+  std::vector<std::uint64_t> resident; ///< keys of the datasets it holds
+};
+
+struct health_report {
+  bool live = true;   ///< the supervisor and its actors are up
+  bool ready = false; ///< takes requests
+  std::string state;  ///< "ready", "draining", "unavailable", "stopped"
+  std::uint64_t in_flight = 0;
+  std::vector<device_health> devices;
+};
+
+/// Counters that tests and replays judge by. All since start.
+struct pipeline_counts {
+  std::uint64_t accepted = 0;   ///< passed the admission gate
+  std::uint64_t answered = 0;   ///< results and errors given to callers
+  std::uint64_t lost = 0;       ///< answer slots that died unanswered; a bug if not 0
+  std::uint64_t late_answers = 0; ///< second answers that were dropped
+  std::uint64_t batches = 0;
+  std::uint64_t shadow_runs = 0;
+  std::uint64_t shadow_mismatches = 0;
+  std::uint64_t actor_restarts = 0;
+};
+
+/// Something that changed: a breaker, an actor that was restarted, a dataset version, a fault setting.
+struct pipeline_event {
+  std::uint64_t number = 0; ///< ascending from 1
+  time_point when;
+  std::string kind;    ///< "breaker", "restart", "publish", "drop", "fault", "reload"
+  std::string subject; ///< "gpu0", "batcher", "wordnet"
+  std::string detail;  ///< "closed -> open: sticky", one line
+};
+
+/// A running pipeline: ingest, batcher, router, workers and telemetry under a supervisor. Every member is
+/// thread-safe. No exception leaves it but std::bad_alloc.
+class pipeline {
+public:
+  /// Starts the actors and finds the devices that `options` names. `invalid_argument` for unusable options;
+  /// `unavailable` for a device that is named and not there.
+  static result<std::unique_ptr<pipeline>> start(pipeline_options options = {});
+  /// Stops as `stop(0)` does, unless stopped before.
+  ~pipeline();
+  pipeline(const pipeline&) = delete;
+  pipeline& operator=(const pipeline&) = delete;
+
+  // -- datasets ----------------------------------------------------------------------------------
+
+  /// Makes `content` the current version of `name` here and on every device that has room for it. Requests
+  /// accepted before keep the version they started with. Blocks while devices upload; the CPU serves meanwhile.
+  result<dataset_ptr> publish(std::string name, std::variant<collection_ptr, graph_ptr> content);
+  /// Removes a dataset; `not_found`.
+  result<void> drop(std::string_view name);
+  dataset_ptr find(std::string_view name) const;
+  std::vector<dataset_ptr> datasets() const;
+
+  // -- requests ----------------------------------------------------------------------------------
+
+  /// Hands `what` over and returns at once. `done` is called exactly once, on any thread (this one for a
+  /// refusal), with a result or one of: invalid_argument (shape, range, NaN: names the place), not_found,
+  /// overloaded, deadline_exceeded, cancelled, shutting_down, unavailable, internal. It must not block.
+  ticket submit(request what, std::function<void(answer)> done);
+  /// As above; the future always becomes ready.
+  std::future<answer> submit(request what);
+  /// As above, for coroutines: `answer a = co_await pipe.ask(search_request{...});`. Resumes on a pipeline thread.
+  class awaitable;
+  awaitable ask(request what);
+
+  // -- running it --------------------------------------------------------------------------------
+
+  /// Takes new options while running: all or none. `invalid_argument` names what is unusable or needs a restart.
+  result<void> reload(const pipeline_options& options);
+  pipeline_options options() const;
+
+  health_report health() const;
+  pipeline_counts counts() const;
+  /// Returns the events with a number above `after`, oldest first; the last 1,000 are kept.
+  std::vector<pipeline_event> events(std::uint64_t after = 0) const;
+  /// Returns all metrics in Prometheus' text format.
+  std::string metrics() const;
+
+  /// Arms a fault point: "gpu0.launch=return(sticky)"; see fault_points.
+  result<void> arm_fault(std::string_view setting);
+  void disarm_faults();
+  std::vector<fault_points::site_info> faults() const;
+
+  /// Takes nothing new, waits up to `drain` for what was accepted, answers the rest with `shutting_down`, and ends every
+  /// actor. Returns true if all were served. Later calls return the same at once.
+  bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{10'000});
+
+private:
+  pipeline();
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+/// What `co_await` waits on; see pipeline::ask.
+class pipeline::awaitable {
+public:
+  awaitable(pipeline& owner, request what) : owner_(owner), what_(std::move(what)) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    owner_.submit(std::move(what_), [this, waiting](answer a) {
+      answer_ = std::move(a);
+      waiting.resume();
+    });
+  }
+  answer await_resume() { return std::move(*answer_); }
+
+private:
+  pipeline& owner_;
+  request what_;
+  std::optional<answer> answer_;
+};
+
+} // namespace engram
