@@ -15,7 +15,8 @@ namespace engram {
 /// Tells the time and calls back at a time. Tests turn the hands by themselves. Thread-safe.
 class alarm_clock : public clock_source {
 public:
-  /// Calls `action` once at or soon after `when`, on a thread of the clock's choosing, never before this returns.
+  /// Calls `action` once at or soon after `when`, on a thread of the clock's choosing, never before
+  /// this returns.
   virtual void call_at(time_point when, std::function<void()> action) = 0;
 };
 

@@ -50,9 +50,9 @@ enum class device_kind : std::uint8_t { cpu, cuda, simulated };
 std::string_view to_string(device_kind kind) noexcept;
 
 struct device_info {
-  std::string name;        ///< label in metrics and answers, and prefix of fault sites: "cpu", "gpu0"
+  std::string name; ///< label in metrics and answers, and prefix of fault sites: "cpu", "gpu0"
   device_kind kind = device_kind::cpu;
-  std::string model;       ///< "AMD EPYC ...", "simulated NVIDIA H100"
+  std::string model; ///< "AMD EPYC ...", "simulated NVIDIA H100"
   std::uint64_t memory_bytes = 0;
   std::uint32_t streams = 1; ///< batches it works on at once
 };
@@ -69,12 +69,13 @@ public:
 
   virtual const device_info& info() const noexcept = 0;
 
-  /// Starts `batch` and returns soon (a device without an engine of its own runs it first). `done` is called exactly
-  /// once, on any thread, unless the device hangs; it must not throw or block. After the destructor
-  /// has returned, no `done` is called any more.
+  /// Starts `batch` and returns soon (a device without an engine of its own runs it first). `done`
+  /// is called exactly once, on any thread, unless the device hangs; it must not throw or block.
+  /// After the destructor has returned, no `done` is called any more.
   virtual void run(work_batch_ptr batch, run_done done) = 0;
 
-  /// Makes `data` resident. `resource_exhausted` (says how much is missing) leaves everything as it was.
+  /// Makes `data` resident. `resource_exhausted` (says how much is missing) leaves everything as it
+  /// was.
   virtual result<void> publish(const dataset_ptr& data) = 0;
   /// Forgets a dataset by its key; batches that run on it finish.
   virtual void retire(std::uint64_t dataset_key) = 0;

@@ -25,7 +25,8 @@ struct fault_setting {
   std::vector<fault_term> terms;
 };
 
-/// Parses one setting. `invalid_argument` quotes the part that is wrong and says what is allowed there.
+/// Parses one setting. `invalid_argument` quotes the part that is wrong and says what is allowed
+/// there.
 result<fault_setting> parse_fault_setting(std::string_view text);
 
 /// Parses several, separated by ';'; empty ones are skipped. Naming a site twice is an error.

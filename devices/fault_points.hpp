@@ -53,8 +53,9 @@ private:
 ///   site=TERM[->TERM...]    TERM = [P%][COUNT*]TASK[(ARG)]
 ///   tasks: off  return(oom|transient|sticky|no_device)  delay(MILLISECONDS)  hang  exit  corrupt
 /// P% fires with that probability, COUNT* at most so many times; when a term is used up, or chance
-/// passes it by, the next one of the chain applies. `return` alone is return(transient); `3*off->hang` hangs from the
-/// fourth time on. Chance follows the seed and the site's name, from the start each time a site is armed. Thread-safe.
+/// passes it by, the next one of the chain applies. `return` alone is return(transient);
+/// `3*off->hang` hangs from the fourth time on. Chance follows the seed and the site's name, from
+/// the start each time a site is armed. Thread-safe.
 class fault_points {
 public:
   explicit fault_points(std::uint64_t seed = 0);
@@ -62,8 +63,8 @@ public:
 
   /// Registers a site and what it means, and returns it; the reference lives as long as this.
   fault_point& site(std::string_view name, std::string_view meaning);
-  /// Arms a site: "gpu0.launch=5%return(sticky)". `invalid_argument` for a syntax error (points at it), `not_found`
-  /// for an unknown site (lists the known ones).
+  /// Arms a site: "gpu0.launch=5%return(sticky)". `invalid_argument` for a syntax error (points at
+  /// it), `not_found` for an unknown site (lists the known ones).
   result<void> arm(std::string_view setting);
   /// Arms several, separated by ';'. All or none.
   result<void> arm_all(std::string_view settings);
@@ -72,8 +73,8 @@ public:
   struct site_info {
     std::string name;
     std::string meaning;
-    std::string setting;      ///< "off" or as armed
-    std::uint64_t fired = 0;  ///< times it did something
+    std::string setting;     ///< "off" or as armed
+    std::uint64_t fired = 0; ///< times it did something
   };
   std::vector<site_info> list() const;
 

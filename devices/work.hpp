@@ -13,21 +13,21 @@
 
 namespace engram {
 
-/// What one accepted request brings, checked: shapes fit, numbers are finite, norms are in the range of
-/// the kernels' contract, ids and nodes exist. Never changes once it is shared.
+/// What one accepted request brings, checked: shapes fit, numbers are finite, norms are in the
+/// range of the kernels' contract, ids and nodes exist. Never changes once it is shared.
 struct work_payload {
   operation op = operation::search;
-  dataset_ptr data;     ///< null for similarity
-  std::size_t dim = 0;  ///< 0 for spread
+  dataset_ptr data;    ///< null for similarity
+  std::size_t dim = 0; ///< 0 for spread
 
   /// search: the queries [q, dim]; similarity and score: the one query [1, dim].
   std::vector<float> queries;
-  std::vector<float> inverse_norms; ///< one for each row of `queries`
-  std::uint32_t k = 0;              ///< search
-  std::vector<float> targets;       ///< similarity: [m, dim]
-  std::vector<row_id> ids;          ///< score
+  std::vector<float> inverse_norms;         ///< one for each row of `queries`
+  std::uint32_t k = 0;                      ///< search
+  std::vector<float> targets;               ///< similarity: [m, dim]
+  std::vector<row_id> ids;                  ///< score
   std::vector<std::vector<seed>> seed_sets; ///< spread
-  spread_options spread;            ///< spread: for every seed set
+  spread_options spread;                    ///< spread: for every seed set
 
   matrix_view<const float> query_rows() const noexcept {
     return {queries.data(), dim ? queries.size() / dim : 0, dim};
@@ -52,14 +52,15 @@ struct work_item {
 struct work_batch {
   batch_id id = 0;
   operation op = operation::search;
-  dataset_ptr data;     ///< null for similarity
-  std::size_t dim = 0;  ///< 0 for spread; the same for all items
+  dataset_ptr data;    ///< null for similarity
+  std::size_t dim = 0; ///< 0 for spread; the same for all items
   std::vector<work_item> items;
 
   /// Returns the sum of the items' counts.
   std::size_t item_count() const noexcept;
-  /// Returns what a device must do: search queries x n x dim; similarity and score pairs x dim; spread seed
-  /// sets x edges of the graph. Multiply-adds, roughly; the unit of every cost prediction.
+  /// Returns what a device must do: search queries x n x dim; similarity and score pairs x dim;
+  /// spread seed sets x edges of the graph. Multiply-adds, roughly; the unit of every cost
+  /// prediction.
   double work() const noexcept;
 };
 
@@ -67,7 +68,8 @@ using work_batch_ptr = std::shared_ptr<const work_batch>;
 
 /// The answer to one work_item.
 struct item_output {
-  std::vector<hit> hits;             ///< search and spread: the rows of all queries or seed sets one after the other
+  std::vector<hit>
+      hits; ///< search and spread: the rows of all queries or seed sets one after the other
   std::vector<std::uint32_t> counts; ///< search and spread: hits of each query or seed set
   std::vector<std::uint32_t> hops;   ///< spread: hops taken by each seed set
   std::vector<float> scores;         ///< similarity and score: one for each target or id
@@ -78,7 +80,8 @@ struct item_output {
 /// Returns the multiply-adds of `count` items of `payload`; see work_batch::work.
 double work_of(const work_payload& payload, std::size_t count) noexcept;
 
-/// Returns the bytes that travel to a device for `batch`, whose dataset is there: queries, targets, ids or seeds.
+/// Returns the bytes that travel to a device for `batch`, whose dataset is there: queries, targets,
+/// ids or seeds.
 std::uint64_t input_bytes(const work_batch& batch) noexcept;
 /// Returns the bytes that travel back at most: hits or scores.
 std::uint64_t output_bytes(const work_batch& batch) noexcept;

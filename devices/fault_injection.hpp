@@ -1,0 +1,21 @@
+#pragma once
+
+#include "engram/devices/device.hpp"
+#include "engram/devices/fault_points.hpp"
+#include "engram/devices/work.hpp"
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace engram {
+
+/// Returns the fault that `action` makes at `site`; nothing when it makes none. `exit` is the death
+/// of the device's process, which is a sticky fault.
+std::optional<device_fault> injected_fault(std::string_view site, const fault_action& action);
+
+/// Changes one bit of `outputs`, so that comparing them with the right ones fails: of the first
+/// score, or else of the first hop or hit count. Leaves outputs without a number alone.
+void corrupt(std::vector<item_output>& outputs) noexcept;
+
+} // namespace engram
