@@ -21,6 +21,9 @@ public:
   static result<collection_builder> create(std::uint64_t rows, std::uint64_t dim,
                                            element_type type);
 
+  /// Returns how many rows the collection will have.
+  std::size_t rows() const noexcept { return target_->size(); }
+
   /// Stores `rows` [any, dim] behind those already there. `invalid_argument`: a NaN or an infinity
   /// (names its row in the whole collection and its column); no more rows are taken then.
   result<void> append(matrix_view<const float> rows);

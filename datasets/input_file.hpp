@@ -70,7 +70,8 @@ private:
   std::string_view line_;
 };
 
-/// Cuts the first field off `text` and returns it: what lies between blanks and tabs; empty at the end.
+/// Cuts the first field off `text` and returns it: what lies between blanks and tabs; empty at the
+/// end.
 std::string_view take_field(std::string_view& text) noexcept;
 
 /// Reads `path` whole, a file of at most 1 GiB.

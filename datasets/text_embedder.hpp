@@ -12,17 +12,16 @@
 namespace engram {
 
 /// Returns the words of `text` in order: the longest runs of ASCII letters, digits and bytes above
-/// 127, with ASCII letters in lower case. So a UTF-8 word stays in one piece and is compared byte by
-/// byte (no case folding or normalisation outside ASCII), and everything else separates words.
+/// 127, with ASCII letters in lower case. So a UTF-8 word stays in one piece and is compared byte
+/// by byte (no case folding or normalisation outside ASCII), and everything else separates words.
 std::vector<std::string> words_of(std::string_view text);
 
 /// Turns words into vectors by hashed TF-IDF with a sign hash, L2-normalised, with the document
 /// frequencies of the collection it belongs to. Immutable once built, therefore thread-safe.
 ///
-/// A word that occurs c times in the text and in f of n documents weighs (1 + ln c) * ln(1 + n / f); one
-/// that occurs in no document counts for nothing. A hash of the word picks the column that the
-/// weight is added to, and whether it is added or subtracted. Vectors are the same on every machine up to the
-/// last bits of ln.
+/// A word that occurs c times in the text and in f of n documents weighs (1 + ln c) * ln(1 + n /
+/// f); one that occurs in no document counts for nothing. Hashes of the word pick eight columns,
+/// and for each whether the weight is added to it or subtracted.
 class text_embedder {
 public:
   /// Counts the document frequencies of `documents`. dim 1..8192.
@@ -37,18 +36,11 @@ public:
     return frequencies_;
   }
 
-  /// Returns the vector [dim] of `text`, unit-norm. `invalid_argument` when no word of it occurs in the
-  /// collection (names the words).
+  /// Returns the vector [dim] of `text`, unit-norm. `invalid_argument` when no word of it occurs in
+  /// the collection (names the words).
   result<std::vector<float>> embed(std::string_view text) const;
 
 private:
-  /// The weight that one word of a text adds to one column.
-  struct contribution {
-    std::size_t column;
-    double weight;
-  };
-  contribution contribution_of(std::string_view word, std::size_t count,
-                               std::uint32_t frequency) const noexcept;
   error unknown_words(std::string_view text, std::span<const std::string> words) const;
 
   std::size_t dim_;
