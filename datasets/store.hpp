@@ -45,9 +45,11 @@ public:
   result<std::variant<collection_ptr, graph_ptr>> load(std::string_view name,
                                                        std::uint64_t version = 0) const;
   result<summary> describe(std::string_view name, std::uint64_t version = 0) const;
-  /// Returns the newest version of every dataset, by name.
+  /// Returns the newest version of every dataset, by name; leaves out those that `describe`
+  /// refuses.
   std::vector<summary> list() const;
   /// Reads everything and checks sizes, checksums and content (finite values, edges in range).
+  /// Needs the memory that `load` needs.
   result<summary> verify(std::string_view name, std::uint64_t version = 0) const;
 
 private:
