@@ -14,7 +14,7 @@ namespace {
 #if defined(__x86_64__)
 
 // The functions of an instruction set, made from its primitives.
-template <const cosine_variant& Variant>
+template <const cosine_variant& Variant, const byte_filter* Bytes = nullptr>
 struct functions_of {
   static float inverse_norm(std::span<const float> vector) noexcept {
     const double norm_squared = Variant.sum_of_squares(vector.data(), vector.size());
@@ -38,7 +38,7 @@ struct functions_of {
 
   static void search_rows(const query_block& block, const row_view& rows, std::size_t first,
                           std::size_t last, std::span<top_k> best, search_scratch& scratch) {
-    search_rows_with(Variant, block, rows, first, last, best, scratch);
+    search_rows_with(Variant, Bytes, block, rows, first, last, best, scratch);
   }
 
 private:
@@ -60,14 +60,19 @@ private:
   }
 };
 
-template <const cosine_variant& Variant>
+template <class Functions>
 constexpr cosine_kernels kernels_of(isa level) {
-  using functions = functions_of<Variant>;
-  return {level, functions::similarity, functions::score, functions::search_rows};
+  return {level, Functions::similarity, Functions::score, Functions::search_rows};
 }
 
-constexpr cosine_kernels cosine_kernels_avx2 = kernels_of<cosine_variant_avx2>(isa::avx2);
-constexpr cosine_kernels cosine_kernels_avx512 = kernels_of<cosine_variant_avx512>(isa::avx512);
+using avx2_functions = functions_of<cosine_variant_avx2>;
+using avx512_functions = functions_of<cosine_variant_avx512>;
+using avx512vnni_functions = functions_of<cosine_variant_avx512, &byte_filter_avx512vnni>;
+
+constexpr cosine_kernels cosine_kernels_avx2 = kernels_of<avx2_functions>(isa::avx2);
+constexpr cosine_kernels cosine_kernels_avx512 = kernels_of<avx512_functions>(isa::avx512);
+constexpr cosine_kernels cosine_kernels_avx512vnni =
+    kernels_of<avx512vnni_functions>(isa::avx512vnni);
 
 #endif
 
@@ -80,9 +85,10 @@ inverse_norm_function chosen_inverse_norm() noexcept {
   case isa::scalar:
     break;
   case isa::avx2:
-    return functions_of<cosine_variant_avx2>::inverse_norm;
+    return avx2_functions::inverse_norm;
   case isa::avx512:
-    return functions_of<cosine_variant_avx512>::inverse_norm;
+  case isa::avx512vnni:
+    return avx512_functions::inverse_norm;
   }
 #endif
   return inverse_norm_scalar;
@@ -99,6 +105,8 @@ const cosine_kernels& cosine_kernels_for(isa level) noexcept {
     return cosine_kernels_avx2;
   case isa::avx512:
     return cosine_kernels_avx512;
+  case isa::avx512vnni:
+    return cosine_kernels_avx512vnni;
   }
 #else
   static_cast<void>(level);

@@ -60,75 +60,54 @@ float add_tree(__m512 low, __m512 high) {
   return _mm_cvtss_f32(_mm_add_ss(sum2, _mm_movehdup_ps(sum2)));
 }
 
-// Rows x Queries dots at once: enough independent sums to hide the latency of the FMA.
-template <class Row, int Rows, int Queries>
-void dots_of(const float* const* queries, const std::byte* const* rows, std::size_t dim, float* out,
-             std::size_t out_stride) {
-  __m512 low[Rows][Queries];
-  __m512 high[Rows][Queries];
-  for (int r = 0; r < Rows; ++r)
-    for (int q = 0; q < Queries; ++q)
-      low[r][q] = high[r][q] = _mm512_setzero_ps();
+// One row with `Queries` queries. One row at a time reads memory as one stream, which the processor
+// prefetches best; the next row's independent work hides the latency of the FMA.
+template <class Row, int Queries>
+void dots_of(const float* const* queries, const std::byte* row, std::size_t dim, float* out) {
+  __m512 low[Queries];
+  __m512 high[Queries];
+  for (int q = 0; q < Queries; ++q)
+    low[q] = high[q] = _mm512_setzero_ps();
 
   std::size_t i = 0;
   for (; i + 2 * lanes <= dim; i += 2 * lanes) {
-    __m512 row_low[Rows];
-    __m512 row_high[Rows];
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      row_low[r] = Row::load(rows[r] + i * Row::size);
-      row_high[r] = Row::load(rows[r] + (i + lanes) * Row::size);
-    }
-#pragma GCC unroll 8
+    const __m512 row_low = Row::load(row + i * Row::size);
+    const __m512 row_high = Row::load(row + (i + lanes) * Row::size);
+#pragma GCC unroll 4
     for (int q = 0; q < Queries; ++q) {
-      const __m512 query_low = _mm512_loadu_ps(queries[q] + i);
-      const __m512 query_high = _mm512_loadu_ps(queries[q] + i + lanes);
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) {
-        low[r][q] = _mm512_fmadd_ps(query_low, row_low[r], low[r][q]);
-        high[r][q] = _mm512_fmadd_ps(query_high, row_high[r], high[r][q]);
-      }
+      low[q] = _mm512_fmadd_ps(_mm512_loadu_ps(queries[q] + i), row_low, low[q]);
+      high[q] = _mm512_fmadd_ps(_mm512_loadu_ps(queries[q] + i + lanes), row_high, high[q]);
     }
   }
   if (i < dim) {
     // Lanes past the end add 0 * 0, which changes no sum but the sign of a zero.
     const __mmask16 mask_low = mask_of(dim - i);
     const __mmask16 mask_high = mask_of(dim - i > lanes ? dim - i - lanes : 0);
-    for (int r = 0; r < Rows; ++r) {
-      const __m512 row_low = Row::load(rows[r] + i * Row::size, mask_low);
-      const __m512 row_high = Row::load(rows[r] + (i + lanes) * Row::size, mask_high);
-      for (int q = 0; q < Queries; ++q) {
-        const __m512 query_low = _mm512_maskz_loadu_ps(mask_low, queries[q] + i);
-        const __m512 query_high = _mm512_maskz_loadu_ps(mask_high, queries[q] + i + lanes);
-        low[r][q] = _mm512_fmadd_ps(query_low, row_low, low[r][q]);
-        high[r][q] = _mm512_fmadd_ps(query_high, row_high, high[r][q]);
-      }
+    const __m512 row_low = Row::load(row + i * Row::size, mask_low);
+    const __m512 row_high = Row::load(row + (i + lanes) * Row::size, mask_high);
+    for (int q = 0; q < Queries; ++q) {
+      const __m512 query_low = _mm512_maskz_loadu_ps(mask_low, queries[q] + i);
+      const __m512 query_high = _mm512_maskz_loadu_ps(mask_high, queries[q] + i + lanes);
+      low[q] = _mm512_fmadd_ps(query_low, row_low, low[q]);
+      high[q] = _mm512_fmadd_ps(query_high, row_high, high[q]);
     }
   }
-  for (int r = 0; r < Rows; ++r)
-    for (int q = 0; q < Queries; ++q)
-      out[static_cast<std::size_t>(r) * out_stride + static_cast<std::size_t>(q)] =
-          add_tree(low[r][q], high[r][q]);
-}
-
-template <class Row, int Rows>
-void dots_of_rows(const float* const* queries, std::size_t query_count,
-                  const std::byte* const* rows, std::size_t dim, float* out) {
-  std::size_t q = 0;
-  for (; q + 4 <= query_count; q += 4)
-    dots_of<Row, Rows, 4>(queries + q, rows, dim, out + q, query_count);
-  for (; q < query_count; ++q)
-    dots_of<Row, Rows, 1>(queries + q, rows, dim, out + q, query_count);
+  for (int q = 0; q < Queries; ++q)
+    out[q] = add_tree(low[q], high[q]);
 }
 
 template <class Row>
 void dots_typed(const float* const* queries, std::size_t query_count, const std::byte* const* rows,
                 std::size_t row_count, std::size_t dim, float* out) {
-  std::size_t r = 0;
-  for (; r + 2 <= row_count; r += 2)
-    dots_of_rows<Row, 2>(queries, query_count, rows + r, dim, out + r * query_count);
-  for (; r < row_count; ++r)
-    dots_of_rows<Row, 1>(queries, query_count, rows + r, dim, out + r * query_count);
+  for (std::size_t r = 0; r < row_count; ++r) {
+    float* row_out = out + r * query_count;
+    std::size_t q = 0;
+    for (; q + 4 <= query_count; q += 4)
+      dots_of<Row, 4>(queries + q, rows[r], dim, row_out + q);
+    for (; q + 2 <= query_count; q += 2)
+      dots_of<Row, 2>(queries + q, rows[r], dim, row_out + q);
+    if (q < query_count) dots_of<Row, 1>(queries + q, rows[r], dim, row_out + q);
+  }
 }
 
 void dots(const float* const* queries, std::size_t query_count, const void* const* rows,

@@ -14,9 +14,10 @@ inline float score_of(float dot, float query_inverse_norm, float target_inverse_
   return bounded + 0.0f;
 }
 
-/// `cosine_kernels::search_rows` with the primitives of `variant`.
-void search_rows_with(const cosine_variant& variant, const query_block& block, const row_view& rows,
-                      std::size_t first, std::size_t last, std::span<top_k> best,
-                      search_scratch& scratch);
+/// `cosine_kernels::search_rows` with the primitives of `variant` and, unless it is null, with
+/// `bytes` as first pass of many queries.
+void search_rows_with(const cosine_variant& variant, const byte_filter* bytes,
+                      const query_block& block, const row_view& rows, std::size_t first,
+                      std::size_t last, std::span<top_k> best, search_scratch& scratch);
 
 } // namespace engram

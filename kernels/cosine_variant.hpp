@@ -3,10 +3,10 @@
 /// What an instruction set contributes to cosine.hpp, and the functions built from it. Private to
 /// kernels/.
 ///
-/// The files compiled with special flags (cosine_avx2.cpp, cosine_avx512.cpp) include only this
-/// header and <immintrin.h>, and it declares only plain structs and pointers: an inline function of
-/// the standard library compiled there could be the copy that the linker keeps for the whole
-/// program, and would then crash on a processor without those instructions.
+/// The files compiled with special flags (cosine_avx*.cpp) include only this header and
+/// <immintrin.h>, and it declares only plain structs and pointers: an inline function of the
+/// standard library compiled there could be the copy that the linker keeps for the whole program,
+/// and would then crash on a processor without those instructions.
 
 #include "engram/kernels/rows.hpp"
 
@@ -56,9 +56,40 @@ struct cosine_variant {
                         filter_candidate* out) noexcept;
 };
 
+/// A block of rows against a panel of queries, both as int8 codes: vector = scale * code +
+/// residual.
+struct byte_block {
+  const std::uint8_t* rows;   ///< [row_count, stride] code + 128
+  std::size_t stride;         ///< bytes from row to row
+  const float* row_scales;    ///< [row_count] scale * inverse norm
+  const float* row_residuals; ///< [row_count] bound on |residual| / |row|
+  std::size_t row_count;      ///< at least 1
+  std::size_t words;          ///< dim / 4, rounded up
+  const std::uint32_t* panel; ///< [words, lanes]: four codes of every query side by side
+  const std::int32_t* biases; ///< [lanes] -128 * the sum of a query's codes
+  const float* query_scales;  ///< [lanes] scale * inverse norm
+  const float* cuts;          ///< [lanes] cut for a row without residual
+  const float* slopes;        ///< [lanes] how much a row's residual lowers the cut
+};
+
+/// A filter pass over int8 codes: four times the float32 rate, with a wider error bound.
+struct byte_filter {
+  /// Codes `count` contiguous vectors [dim]: out [count, stride] code + 128 with codes in
+  /// [-127, 127], code 0 past dim; the scale of each, and |vector - scale * code| in float32 with a
+  /// relative error below dim * 2^-23. `stride` is a multiple of 64 and at least dim.
+  void (*encode)(const float* vectors, std::size_t count, std::size_t dim, std::uint8_t* out,
+                 std::size_t stride, float* scales, float* residuals) noexcept;
+
+  /// Writes every pair with score >= cut - slope * residual; as `cosine_variant::filter`. The sums
+  /// of codes are exact.
+  std::size_t (*filter)(const byte_block& block, std::size_t vectors,
+                        filter_candidate* out) noexcept;
+};
+
 #if defined(__x86_64__)
 extern const cosine_variant cosine_variant_avx2;
 extern const cosine_variant cosine_variant_avx512;
+extern const byte_filter byte_filter_avx512vnni; ///< panels like those of cosine_variant_avx512
 #endif
 
 } // namespace engram

@@ -7,7 +7,7 @@
 namespace engram {
 namespace {
 
-constexpr isa all_levels[] = {isa::scalar, isa::avx2, isa::avx512};
+constexpr isa all_levels[] = {isa::scalar, isa::avx2, isa::avx512, isa::avx512vnni};
 static_assert(std::size(all_levels) == static_cast<std::size_t>(isa::last_) + 1);
 
 std::string names_of(const std::vector<isa>& levels) {
@@ -48,6 +48,8 @@ std::string_view to_string(isa level) noexcept {
     return "avx2";
   case isa::avx512:
     return "avx512";
+  case isa::avx512vnni:
+    return "avx512vnni";
   }
   return "scalar";
 }
@@ -65,6 +67,8 @@ bool is_supported(isa level) noexcept {
     return is_supported(isa::avx2) && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq");
+  case isa::avx512vnni:
+    return is_supported(isa::avx512) && __builtin_cpu_supports("avx512vnni");
   }
   return false;
 #else

@@ -9,7 +9,8 @@
 namespace engram {
 
 /// Instruction sets that a variant exists for, in ascending order of preference.
-enum class isa : std::uint8_t { scalar, avx2, avx512, last_ = avx512 };
+/// `avx512vnni` is avx512 with a first pass over int8 codes where many queries are searched.
+enum class isa : std::uint8_t { scalar, avx2, avx512, avx512vnni, last_ = avx512vnni };
 
 std::string_view to_string(isa level) noexcept;
 
