@@ -36,21 +36,21 @@ enum class breaker_state : std::uint8_t { closed, open, half_open, last_ = half_
 
 std::string_view to_string(breaker_state state) noexcept;
 
-/// How an answer came about. For a request that was split: the devices of all parts, joined by '+'; the reason of
-/// the last part; the most attempts; the largest batch; the longest times.
+/// How an answer came about. For a request that was split: the devices of all parts, joined by '+';
+/// the reason of the last part; the most attempts; the largest batch; the longest times.
 struct answer_trace {
-  std::string device;              ///< "cpu", "gpu0"; empty if nothing ran
+  std::string device; ///< "cpu", "gpu0"; empty if nothing ran
   route_reason reason = route_reason::no_gpu;
-  std::uint32_t attempts = 0;      ///< devices that were asked, 1 without trouble
-  bool fell_back = false;          ///< the first device failed or was late and another one answered
-  std::string cause;               ///< what the first device did: "oom", "time_limit", "worker_lost", ...
-  std::uint32_t batch_items = 0;   ///< items of the batch it rode in
+  std::uint32_t attempts = 0; ///< devices that were asked, 1 without trouble
+  bool fell_back = false;     ///< the first device failed or was late and another one answered
+  std::string cause; ///< what the first device did: "oom", "time_limit", "worker_lost", ...
+  std::uint32_t batch_items = 0; ///< items of the batch it rode in
   std::uint64_t dataset_version = 0;
-  double queue_seconds = 0;        ///< waiting for a device
-  double window_seconds = 0;       ///< waiting for company
+  double queue_seconds = 0;  ///< waiting for a device
+  double window_seconds = 0; ///< waiting for company
   double transfer_seconds = 0;
   double kernel_seconds = 0;
-  double total_seconds = 0;        ///< accepted to answered
+  double total_seconds = 0; ///< accepted to answered
 };
 
 /// A result, or an error with code and sentence.

@@ -9,8 +9,8 @@
 namespace engram {
 
 /// Where one stage leaves work for the next. It belongs to the pipeline and outlives both, so that
-/// nothing is lost when either dies: mailboxes carry only the doorbell. Whoever drains it takes all there is in one go.
-/// Thread-safe.
+/// nothing is lost when either dies: mailboxes carry only the doorbell. Whoever drains it takes all
+/// there is in one go. Thread-safe.
 template <class T>
 class handoff {
 public:
@@ -40,7 +40,8 @@ public:
     const std::lock_guard lock{mutex_};
     waiting_.swap(out);
   }
-  /// From now on `doorbell` is rung; at once if something waits. It must not block, throw or come back here.
+  /// From now on `doorbell` is rung; at once if something waits. It must not block, throw or come
+  /// back here.
   void attach(std::function<void()> doorbell) {
     const std::lock_guard lock{mutex_};
     doorbell_ = std::move(doorbell);

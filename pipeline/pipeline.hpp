@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engram/actors/answer.hpp"
+#include "engram/actors/event_log.hpp"
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/datasets/dataset.hpp"
@@ -59,9 +60,9 @@ struct health_report {
 
 /// Counters that tests and replays judge by. All since start.
 struct pipeline_counts {
-  std::uint64_t accepted = 0;   ///< passed the admission gate
-  std::uint64_t answered = 0;   ///< results and errors given to callers
-  std::uint64_t lost = 0;       ///< answer slots that died unanswered; a bug if not 0
+  std::uint64_t accepted = 0;     ///< passed the admission gate
+  std::uint64_t answered = 0;     ///< results and errors given to callers
+  std::uint64_t lost = 0;         ///< answer slots that died unanswered; a bug if not 0
   std::uint64_t late_answers = 0; ///< second answers that were dropped
   std::uint64_t batches = 0;
   std::uint64_t shadow_runs = 0;
@@ -69,21 +70,12 @@ struct pipeline_counts {
   std::uint64_t actor_restarts = 0;
 };
 
-/// Something that changed: a breaker, an actor that was restarted, a dataset version, a fault setting.
-struct pipeline_event {
-  std::uint64_t number = 0; ///< ascending from 1
-  time_point when;
-  std::string kind;    ///< "breaker", "restart", "publish", "drop", "fault", "reload"
-  std::string subject; ///< "gpu0", "batcher", "wordnet"
-  std::string detail;  ///< "closed -> open: sticky", one line
-};
-
-/// A running pipeline: ingest, batcher, router, workers and telemetry under a supervisor. Every member is
-/// thread-safe. No exception leaves it but std::bad_alloc.
+/// A running pipeline: ingest, batcher, router, workers and telemetry under a supervisor. Every
+/// member is thread-safe. No exception leaves it but std::bad_alloc.
 class pipeline {
 public:
-  /// Starts the actors and finds the devices that `options` names. `invalid_argument` for unusable options;
-  /// `unavailable` for a device that is named and not there.
+  /// Starts the actors and finds the devices that `options` names. `invalid_argument` for unusable
+  /// options; `unavailable` for a device that is named and not there.
   static result<std::unique_ptr<pipeline>> start(pipeline_options options = {});
   /// Stops as `stop(0)` does, unless stopped before.
   ~pipeline();
@@ -92,8 +84,9 @@ public:
 
   // -- datasets ----------------------------------------------------------------------------------
 
-  /// Makes `content` the current version of `name` here and on every device that has room for it. Requests
-  /// accepted before keep the version they started with. Blocks while devices upload; the CPU serves meanwhile.
+  /// Makes `content` the current version of `name` here and on every device that has room for it.
+  /// Requests accepted before keep the version they started with. Blocks while devices upload; the
+  /// CPU serves meanwhile.
   result<dataset_ptr> publish(std::string name, std::variant<collection_ptr, graph_ptr> content);
   /// Removes a dataset; `not_found`.
   result<void> drop(std::string_view name);
@@ -102,19 +95,22 @@ public:
 
   // -- requests ----------------------------------------------------------------------------------
 
-  /// Hands `what` over and returns at once. `done` is called exactly once, on any thread (this one for a
-  /// refusal), with a result or one of: invalid_argument (shape, range, NaN: names the place), not_found,
-  /// overloaded, deadline_exceeded, cancelled, shutting_down, unavailable, internal. It must not block.
+  /// Hands `what` over and returns at once. `done` is called exactly once, on any thread (this one
+  /// for a refusal), with a result or one of: invalid_argument (shape, range, NaN: names the
+  /// place), not_found, overloaded, deadline_exceeded, cancelled, shutting_down, unavailable,
+  /// internal. It must not block.
   ticket submit(request what, std::function<void(answer)> done);
   /// As above; the future always becomes ready.
   std::future<answer> submit(request what);
-  /// As above, for coroutines: `answer a = co_await pipe.ask(search_request{...});`. Resumes on a pipeline thread.
+  /// As above, for coroutines: `answer a = co_await pipe.ask(search_request{...});`. Resumes on a
+  /// pipeline thread.
   class awaitable;
   awaitable ask(request what);
 
   // -- running it --------------------------------------------------------------------------------
 
-  /// Takes new options while running: all or none. `invalid_argument` names what is unusable or needs a restart.
+  /// Takes new options while running: all or none. `invalid_argument` names what is unusable or
+  /// needs a restart.
   result<void> reload(const pipeline_options& options);
   pipeline_options options() const;
 
@@ -130,8 +126,9 @@ public:
   void disarm_faults();
   std::vector<fault_points::site_info> faults() const;
 
-  /// Takes nothing new, waits up to `drain` for what was accepted, answers the rest with `shutting_down`, and ends every
-  /// actor. Returns true if all were served. Later calls return the same at once.
+  /// Takes nothing new, waits up to `drain` for what was accepted, answers the rest with
+  /// `shutting_down`, and ends every actor. Returns true if all were served. Later calls return the
+  /// same at once.
   bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{10'000});
 
 private:

@@ -13,7 +13,8 @@ constexpr std::size_t least_outcomes = 20;
 } // namespace
 
 breaker::breaker(breaker_limits limits, std::uint64_t seed)
-    : limits_(limits), window_(limits.window), random_(seed), next_cool_down_(limits.cool_down) {}
+    : limits_(limits), window_(limits.window), random_(seed),
+      next_cool_down_(std::min(limits.cool_down, limits.max_cool_down)) {}
 
 void breaker::on_outcome(bool success, time_point now, const std::string& cause) {
   if (state_ != breaker_state::closed) return;
@@ -35,7 +36,7 @@ void breaker::on_probe(bool good, time_point now, const std::string& cause) {
   move_to(breaker_state::closed, now, std::to_string(good_probes_) + " good probes");
   window_.clear();
   timer_.reset();
-  next_cool_down_ = limits_.cool_down;
+  next_cool_down_ = std::min(limits_.cool_down, limits_.max_cool_down);
 }
 
 void breaker::on_timer(time_point now) {
@@ -49,8 +50,10 @@ void breaker::on_timer(time_point now) {
 void breaker::set_limits(breaker_limits limits) {
   limits_ = limits;
   window_.resize(limits.window);
-  next_cool_down_ = std::clamp(next_cool_down_, std::min(limits.cool_down, limits.max_cool_down),
-                               limits.max_cool_down);
+  const auto first = std::min(limits.cool_down, limits.max_cool_down);
+  next_cool_down_ = state_ == breaker_state::closed
+                        ? first
+                        : std::clamp(next_cool_down_, first, limits.max_cool_down);
 }
 
 std::vector<breaker::transition> breaker::take_transitions() {

@@ -29,8 +29,8 @@ struct breaker_limits {
 ///   half_open -(probes_to_close good probes in a row)------------------> closed, window emptied
 ///   half_open -(one bad probe, a fatal fault, or half_open_timeout)----> open
 ///
-/// No state waits for an event that may never come: open and half_open each have a timer, and closed is the
-/// state of rest. Told the time; no clock, no threads.
+/// No state waits for an event that may never come: open and half_open each have a timer, and
+/// closed is the state of rest. Told the time; no clock, no threads.
 class breaker {
 public:
   breaker(breaker_limits limits, std::uint64_t seed);

@@ -9,20 +9,36 @@
 
 namespace engram {
 
-/// Learns seconds = a + b * work from (work, seconds) pairs, by least squares on relative errors
-/// in which a pair's weight fades as newer ones come. a >= 0 and b >= 0 always.
+/// Learns seconds = a + b * work from (work, seconds) pairs, by least squares on relative errors in
+/// which a pair's weight fades as newer ones come. a >= 0 and b >= 0 always.
+///
+/// One pair far from the line moves it little: a preempted CPU proves nothing. Several in a row,
+/// all too slow or all too fast, are a device that changed its speed, and the line follows at once.
 class cost_line {
 public:
+  /// Ignores what cannot be a measurement: negative, infinite or NaN.
   void add(double work, double seconds);
   /// Returns nothing before the first pair.
   std::optional<double> predict(double work) const;
-  double samples() const noexcept { return total_samples_; }
+  /// Returns how many pairs the line rests on, faded ones in part.
+  double samples() const noexcept { return samples_; }
+  /// Returns this line as a first guess for a similar one: it weighs less than one pair.
+  cost_line as_guess() const;
 
 private:
+  double estimate(double work) const noexcept { return a_ + b_ * work; }
+  void watch_speed(double ratio);
+  void change_speed(double factor);
+  void fit();
+
   // Weighted sums over the pairs seen: of 1, w, w^2, t and w t.
   double s1_ = 0, sw_ = 0, sww_ = 0, st_ = 0, swt_ = 0;
-  double total_samples_ = 0;
+  double samples_ = 0;
   double a_ = 0, b_ = 0;
+  // Pairs in a row far from the line, counted negative where too fast, and the sum of log(seen /
+  // predicted).
+  int surprises_ = 0;
+  double surprise_log_ = 0;
 };
 
 /// Predicts how long a device takes for a batch, for each operation, device and dataset; a pair

@@ -27,7 +27,8 @@ void outcome_window::resize(std::size_t capacity) {
   if (capacity == outcomes_.size()) return;
   outcome_window smaller{capacity};
   const auto oldest = (next_ + outcomes_.size() - size_) % outcomes_.size();
-  for (std::size_t i = 0; i < size_; ++i) smaller.add(outcomes_[(oldest + i) % outcomes_.size()]);
+  for (std::size_t i = 0; i < size_; ++i)
+    smaller.add(outcomes_[(oldest + i) % outcomes_.size()]);
   *this = std::move(smaller);
 }
 

@@ -5,7 +5,8 @@
 namespace engram {
 
 std::optional<duration> restart_policy::on_death(time_point now) {
-  while (!deaths_.empty() && now - deaths_.front() > limits_.period) deaths_.pop_front();
+  while (!deaths_.empty() && now - deaths_.front() > limits_.period)
+    deaths_.pop_front();
   deaths_.push_back(now);
   if (deaths_.size() > limits_.intensity) return std::nullopt;
   auto wait = duration::zero();

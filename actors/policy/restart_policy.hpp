@@ -9,15 +9,16 @@
 namespace engram {
 
 struct restart_limits {
-  std::uint32_t intensity = 10;                 ///< restarts within `period` before giving up
+  std::uint32_t intensity = 10; ///< restarts within `period` before giving up
   duration period = std::chrono::seconds{10};
-  duration backoff = std::chrono::milliseconds{1}; ///< before the second restart in a row; doubles
+  duration backoff =
+      std::chrono::milliseconds{1}; ///< before the second restart within `period`; doubles
   duration max_backoff = std::chrono::seconds{1};
 };
 
-/// Decides whether and when a dead actor is started again (one_for_one, as in OTP). The first death
-/// is answered at once; deaths in a row, each within `period` of the last, wait longer and
-/// longer. Told the time.
+/// Decides whether and when a dead actor is started again (one_for_one, as in OTP). A death with no
+/// other in the `period` before it is answered at once; each further one doubles the wait. Told the
+/// time.
 class restart_policy {
 public:
   explicit restart_policy(restart_limits limits) : limits_(limits) {}

@@ -12,7 +12,9 @@ bool is_fast_enough(const route_limits& limits, const batch_facts& batch, const 
   return *batch.cpu_seconds >= limits.speedup_threshold * *gpu.gpu_seconds;
 }
 
-double finish(const gpu_facts& gpu) { return gpu.queue_seconds + gpu.gpu_seconds.value_or(0.0); }
+double finish(const gpu_facts& gpu) {
+  return gpu.queue_seconds + gpu.gpu_seconds.value_or(0.0);
+}
 
 bool finishes_before_cpu(const batch_facts& batch, const gpu_facts& gpu) {
   if (!gpu.has_credit) return false;
@@ -39,7 +41,8 @@ route decide_route(const route_limits& limits, const batch_facts& batch,
   if (batch.items < limits.min_batch) return cpu(route_reason::below_min_batch);
   if (!keep([&](const gpu_facts& g) { return is_fast_enough(limits, batch, g); }))
     return cpu(route_reason::below_speedup);
-  if (!keep([](const gpu_facts& g) { return g.fits_budget; })) return cpu(route_reason::vram_budget);
+  if (!keep([](const gpu_facts& g) { return g.fits_budget; }))
+    return cpu(route_reason::vram_budget);
   if (!keep([&](const gpu_facts& g) { return finishes_before_cpu(batch, g); }))
     return cpu(route_reason::gpu_busy);
   const auto first = std::ranges::min_element(left, {}, finish);

@@ -20,19 +20,19 @@ struct route_limits {
 /// What is known about a batch, whatever the device.
 struct batch_facts {
   std::size_t items = 0;
-  double cpu_queue_seconds = 0;              ///< predicted work ahead of it on the CPU
-  std::optional<double> cpu_seconds;         ///< predicted; nothing if never seen
+  double cpu_queue_seconds = 0;      ///< predicted work ahead of it on the CPU
+  std::optional<double> cpu_seconds; ///< predicted; nothing if never seen
 };
 
 /// What is known about a batch on one GPU.
 struct gpu_facts {
-  std::size_t device = 0;             ///< index of the device, not among the GPUs
-  bool resident = false;              ///< the dataset is there, or none is needed
-  bool enabled = false;               ///< its worker is up and its breaker is closed
+  std::size_t device = 0; ///< index of the device, not among the GPUs
+  bool resident = false;  ///< the dataset is there, or none is needed
+  bool enabled = false;   ///< its worker is up and its breaker is closed
   bool fits_budget = false;
-  bool has_credit = false;            ///< it may take another batch now
+  bool has_credit = false; ///< it may take another batch now
   double queue_seconds = 0;
-  std::optional<double> gpu_seconds;  ///< predicted; nothing if never seen
+  std::optional<double> gpu_seconds; ///< predicted; nothing if never seen
 };
 
 struct route {
@@ -40,9 +40,10 @@ struct route {
   route_reason reason = route_reason::no_gpu;
 };
 
-/// Decides where a batch goes. The rules apply in the order of `route_reason`; a rule sends the batch
-/// to the CPU when no GPU passes it. Among the GPUs that pass all, the one predicted to finish first is taken.
-/// A device that was never measured for this operation passes the speed-up rule, so that it gets measured.
+/// Decides where a batch goes. The rules apply in the order of `route_reason`; a rule sends the
+/// batch to the CPU when no GPU passes it. Among the GPUs that pass all, the one predicted to
+/// finish first is taken. A device that was never measured for this operation passes the speed-up
+/// rule, so that it gets measured.
 route decide_route(const route_limits& limits, const batch_facts& batch,
                    std::span<const gpu_facts> gpus);
 

@@ -1,0 +1,125 @@
+#include "engram/actors/core.hpp"
+
+namespace engram {
+
+namespace {
+
+std::vector<std::string> names_of(const std::vector<std::unique_ptr<device>>& devices) {
+  std::vector<std::string> names;
+  for (const auto& each : devices)
+    names.push_back(each->info().name);
+  return names;
+}
+
+} // namespace
+
+std::string_view to_string(pipeline_state state) noexcept {
+  switch (state) {
+  case pipeline_state::ready:
+    return "ready";
+  case pipeline_state::draining:
+    return "draining";
+  case pipeline_state::unavailable:
+    return "unavailable";
+  case pipeline_state::stopped:
+    return "stopped";
+  }
+  return "stopped";
+}
+
+breaker_limits breaker_limits_of(const pipeline_options& options) {
+  const auto& b = options.gpu.breaker;
+  return {.success_rate_threshold = options.gpu.thresholds.gpu_success_rate_threshold,
+          .window = options.gpu.telemetry.performance_window_size,
+          .cool_down = from_milliseconds(b.cool_down_ms),
+          .max_cool_down = from_milliseconds(b.max_cool_down_ms),
+          .jitter = b.cool_down_jitter,
+          .half_open_timeout = from_milliseconds(b.half_open_timeout_ms),
+          .probes_to_close = b.probes_to_close};
+}
+
+window_limits window_limits_of(const pipeline_options& options) {
+  return {.max_wait = from_milliseconds(options.batching.max_wait_ms),
+          .target_items = options.batching.target_batch_size};
+}
+
+pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
+                             std::unique_ptr<fault_points> points,
+                             std::vector<std::unique_ptr<engram::device>> devices)
+    : clock(time), faults(std::move(points)), numbers(names_of(devices)),
+      gate(initial.admission.max_in_flight), desk{clock, gate, numbers} {
+  const auto meaning = "kills the actor at its next message (exit)";
+  exits = {&faults->site("actor.ingest", meaning), &faults->site("actor.batcher", meaning),
+           &faults->site("actor.router", meaning), &faults->site("actor.telemetry", meaning)};
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    auto slot = std::make_unique<worker_slot>();
+    slot->device = std::move(devices[i]);
+    const auto& info = slot->device->info();
+    slot->exit_site =
+        &faults->site(info.name + ".worker", "kills the worker actor as it starts a batch (exit)");
+    slot->most_runs = 2 * std::size_t{info.streams};
+    capacity_ += slot->most_runs;
+    workers.push_back(std::move(slot));
+    breakers.emplace_back(breaker_limits_of(initial), i);
+  }
+  set_options(std::move(initial));
+}
+
+pipeline_core::~pipeline_core() {
+  // Devices may report runs until they are gone, to a handoff that must still be there.
+  for (auto& slot : workers)
+    slot->device.reset();
+}
+
+std::shared_ptr<const pipeline_options> pipeline_core::options() const {
+  const std::lock_guard lock{options_mutex_};
+  return options_;
+}
+
+void pipeline_core::set_options(pipeline_options next) {
+  gate.set_limit(next.admission.max_in_flight);
+  default_deadline = from_milliseconds(next.admission.default_deadline_ms);
+  auto shared = std::make_shared<const pipeline_options>(std::move(next));
+  const std::lock_guard lock{options_mutex_};
+  options_ = std::move(shared);
+}
+
+metrics::snapshot pipeline_core::snapshot() const {
+  metrics::snapshot now;
+  now.in_flight = gate.in_flight();
+  now.queue_depths = {{"ingest", inbox.size()},
+                      {"batcher", entries.size()},
+                      {"router", orders.size() + run_reports.size()},
+                      {"telemetry", device_reports.size()}};
+  for (std::size_t d = 0; d < workers.size(); ++d) {
+    const auto& slot = *workers[d];
+    now.queue_depths.emplace_back(slot.device->info().name + "_worker", slot.jobs.size());
+    if (d > 0)
+      now.gpus.push_back({d, slot.up && slot.breaker == breaker_state::closed, slot.breaker,
+                          slot.success_rate, slot.device->budget()});
+  }
+  return now;
+}
+
+void pipeline_core::fail_everything(ec code, const std::string& message) {
+  std::vector<request_ptr> left;
+  inbox.take(left);
+  std::vector<window_entry> in_entries;
+  entries.take(in_entries);
+  for (auto& entry : in_entries)
+    left.push_back(std::move(entry.request));
+  for (auto& waiting : windows.take_all())
+    left.push_back(std::move(waiting));
+  std::vector<batch_order> in_orders;
+  orders.take(in_orders);
+  for (auto& order : in_orders)
+    for (auto& each : order.requests)
+      left.push_back(std::move(each));
+  for (auto& [_, entry] : ledger.entries())
+    for (auto& each : entry.order.requests)
+      left.push_back(each);
+  for (auto& each : left)
+    each->fail(code, message);
+}
+
+} // namespace engram

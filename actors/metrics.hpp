@@ -1,0 +1,77 @@
+#pragma once
+
+#include "engram/actors/answer.hpp"
+#include "engram/base/clock.hpp"
+#include "engram/base/error.hpp"
+#include "engram/base/ids.hpp"
+#include "engram/devices/device.hpp"
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prometheus {
+class Registry;
+struct MetricFamily;
+} // namespace prometheus
+
+namespace engram {
+
+/// Every metric, declared once; handles are looked up at construction or first use, never by name
+/// on the hot path. Thread-safe.
+class metrics {
+public:
+  /// `devices`: the labels of the devices, by index; 0 is the CPU.
+  explicit metrics(std::vector<std::string> devices);
+  ~metrics();
+
+  // -- counted where it happens
+  // --------------------------------------------------------------------
+
+  /// A request was answered: its status, and for a result where the time went.
+  void count_answer(operation op, ec status, const answer_trace& trace);
+  void count_batch(operation op, std::size_t device, route_reason reason, std::size_t items);
+  void observe_run(operation op, std::size_t device, const device_times& times);
+  void count_launch(std::size_t device);
+  void count_fallback(std::size_t device, const std::string& cause);
+  void count_oom(std::size_t device);
+  void count_worker_restart(std::size_t device, const std::string& cause);
+  void count_actor_restart(const std::string& actor);
+  /// Predicted CPU time / GPU time of the batch routed last.
+  void set_speedup(operation op, std::size_t device, double ratio);
+
+  // -- read when scraped
+  // ---------------------------------------------------------------------------
+
+  /// The state of one GPU at this moment.
+  struct device_state {
+    std::size_t device = 0;
+    bool available = false;
+    breaker_state breaker = breaker_state::closed;
+    double success_rate = 1;
+    memory_budget memory;
+  };
+  struct snapshot {
+    std::size_t in_flight = 0;
+    std::vector<std::pair<std::string, std::size_t>> queue_depths; ///< actor, waiting
+    std::vector<device_state> gpus;
+  };
+
+  /// Returns everything in Prometheus' text format, with the names of the tuning guide beside ours.
+  std::string to_text(const snapshot& now);
+
+private:
+  struct families;
+  std::unique_ptr<prometheus::Registry> registry_;
+  std::unique_ptr<families> families_;
+  std::vector<std::string> devices_;
+};
+
+/// Adds the spellings that the tuning guide greps and graphs to `families`: copies under other
+/// names, and the spreading latency in milliseconds.
+void add_guide_names(std::vector<prometheus::MetricFamily>& families);
+
+} // namespace engram

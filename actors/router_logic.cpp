@@ -1,0 +1,182 @@
+#include "engram/actors/router_logic.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace engram {
+
+namespace {
+
+/// The CPU is the last resort, so only a run that is plainly lost is given up: after this long, or
+/// 20 times the prediction.
+constexpr auto cpu_patience = std::chrono::seconds{10};
+constexpr double cpu_patience_factor = 20;
+
+} // namespace
+
+router_logic::router_logic(pipeline_core& core) : core_(core), options_(core.options()) {
+  for (auto& [id, run] : core_.ledger.runs())
+    alarms_.push({run.limit, id, 0});
+  std::vector<batch_id> idle;
+  for (auto& [id, entry] : core_.ledger.entries()) {
+    alarms_.push({entry.order.earliest_deadline, 0, id});
+    if (entry.running == 0) idle.push_back(id);
+  }
+  // Whatever nobody works on is sent again, in its old order.
+  std::ranges::sort(idle);
+  core_.ledger.waiting().assign(idle.begin(), idle.end());
+  on_workers_changed();
+}
+
+void router_logic::on_orders() {
+  follow_options();
+  core_.orders.take(arrived_);
+  for (auto& order : arrived_) {
+    const auto deadline = order.earliest_deadline;
+    const auto& entry = core_.ledger.enter(std::move(order));
+    core_.batches.fetch_add(1, std::memory_order_relaxed);
+    alarms_.push({deadline, 0, entry.order.batch->id});
+    dispatch(entry.order.batch->id);
+  }
+  arrived_.clear();
+}
+
+void router_logic::dispatch(batch_id batch) {
+  auto* entry = core_.ledger.find(batch);
+  if (!entry) return;
+  if (!try_dispatch(batch, *entry)) core_.ledger.waiting().push_back(batch);
+}
+
+bool router_logic::try_dispatch(batch_id batch, ledger_entry& entry) {
+  if (std::ranges::all_of(entry.order.requests, &pending_request::answered,
+                          [](const request_ptr& r) -> const pending_request& { return *r; })) {
+    strike(batch);
+    return true;
+  }
+  // Once a device has failed it, a batch is the CPU's; its reason stays that of the first choice.
+  const auto to = entry.attempts > 0 ? route{0, entry.reason} : choose(*entry.order.batch);
+  if (!has_credit(to.device)) return false;
+  if (entry.attempts == 0) {
+    entry.reason = to.reason;
+    core_.numbers.count_batch(entry.order.batch->op, to.device, to.reason,
+                              entry.order.batch->item_count());
+  }
+  start_primary(entry, to.device);
+  return true;
+}
+
+route router_logic::choose(const work_batch& batch) {
+  const auto& gpu = options_->gpu;
+  const batch_facts facts{.items = batch.item_count(),
+                          .cpu_queue_seconds = core_.ledger.queued_seconds(0),
+                          .cpu_seconds = predict(batch, 0)};
+  gpus_.clear();
+  for (std::size_t d = 1; d < core_.workers.size(); ++d) {
+    const auto& slot = *core_.workers[d];
+    const auto memory = slot.device->budget();
+    const auto seconds = predict(batch, d);
+    gpus_.push_back({.device = d,
+                     .resident = !batch.data || slot.device->is_resident(batch.data->key),
+                     .enabled = slot.up && slot.breaker == breaker_state::closed,
+                     .fits_budget = slot.device->workspace_bytes(batch) <=
+                                    memory.budget_bytes - memory.used_bytes,
+                     .has_credit = has_credit(d),
+                     .queue_seconds = core_.ledger.queued_seconds(d) / slot.device->info().streams,
+                     .gpu_seconds = seconds});
+    if (facts.cpu_seconds && seconds && *seconds > 0)
+      core_.numbers.set_speedup(batch.op, d, *facts.cpu_seconds / *seconds);
+  }
+  return decide_route({.gpu_enabled = gpu.enabled,
+                       .force_cpu = gpu.force_cpu_mode,
+                       .min_batch = gpu.gpu_min_batch_size,
+                       .speedup_threshold = gpu.thresholds.gpu_speedup_threshold},
+                      facts, gpus_);
+}
+
+void router_logic::start_primary(ledger_entry& entry, std::size_t device) {
+  entry.attempts += 1;
+  entry.running += 1;
+  device_run run;
+  run.kind = run_kind::primary;
+  run.device = device;
+  run.batch = entry.order.batch;
+  start(std::move(run));
+}
+
+void router_logic::start(device_run run) {
+  auto& slot = *core_.workers[run.device];
+  const auto& routing = options_->routing;
+  run.incarnation = slot.incarnation;
+  run.dispatched = core_.clock.now();
+  run.predicted_seconds = predict(*run.batch, run.device).value_or(0.0);
+  const auto queued = core_.ledger.queued_seconds(run.device) / slot.device->info().streams;
+  const auto patience =
+      run.device == 0 ? std::max<duration>(
+                            from_seconds(cpu_patience_factor * run.predicted_seconds), cpu_patience)
+                      : std::max(from_seconds(routing.time_limit_factor * run.predicted_seconds),
+                                 from_milliseconds(routing.time_limit_floor_ms));
+  run.limit = run.dispatched + from_seconds(queued) + patience;
+
+  const bool proves_itself =
+      run.kind == run_kind::shadow && slot.breaker == breaker_state::half_open;
+  if (run.device > 0) core_.numbers.count_launch(run.device);
+  const auto limit = run.limit;
+  auto batch = run.batch;
+  const auto id = core_.ledger.start(std::move(run));
+  alarms_.push({limit, id, 0});
+  slot.jobs.push({id, std::move(batch), proves_itself});
+}
+
+bool router_logic::has_credit(std::size_t device) const {
+  const auto& slot = *core_.workers[device];
+  return slot.up && core_.ledger.runs_on(device) < slot.most_runs;
+}
+
+std::optional<double> router_logic::predict(const work_batch& batch, std::size_t device) const {
+  return core_.costs.predict({batch.op, device, batch.data ? batch.data->key : 0}, batch.work());
+}
+
+void router_logic::retry_waiting() {
+  auto& waiting = core_.ledger.waiting();
+  for (auto left = waiting.size(); left > 0; --left) {
+    const auto batch = waiting.front();
+    waiting.pop_front();
+    dispatch(batch); // goes to the back again if there is still no room for it
+  }
+}
+
+void router_logic::strike(batch_id batch) {
+  core_.ledger.strike(batch);
+  if (core_.batcher_waits) core_.capacity_freed.ring();
+}
+
+void router_logic::on_timer() {
+  follow_options();
+  const auto now = core_.clock.now();
+  while (!alarms_.empty() && alarms_.top().when <= now) {
+    const auto due = alarms_.top();
+    alarms_.pop();
+    if (auto* run = due.run ? core_.ledger.find_run(due.run) : nullptr)
+      on_late_run(due.run, *run, now);
+    else if (auto* entry = due.batch ? core_.ledger.find(due.batch) : nullptr)
+      on_deadline(due.batch, *entry, now);
+  }
+  retry_waiting();
+}
+
+std::optional<time_point> router_logic::next_due() {
+  while (!alarms_.empty()) {
+    const auto& top = alarms_.top();
+    if (top.run ? core_.ledger.find_run(top.run) != nullptr
+                : core_.ledger.find(top.batch) != nullptr)
+      return top.when;
+    alarms_.pop();
+  }
+  return std::nullopt;
+}
+
+void router_logic::follow_options() {
+  if (auto now = core_.options(); now != options_) options_ = std::move(now);
+}
+
+} // namespace engram

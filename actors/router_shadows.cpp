@@ -1,0 +1,138 @@
+#include "engram/actors/router_logic.hpp"
+#include "engram/kernels/cosine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace engram {
+
+void router_logic::maybe_shadow(const device_run& run, route_reason reason,
+                                const std::vector<item_output>& outputs) {
+  const auto device = shadow_device(run, reason);
+  if (device) start_shadow(run, *device, std::make_shared<const std::vector<item_output>>(outputs));
+}
+
+/// Returns who repeats the batch that `run` answered, if anybody does.
+std::optional<std::size_t> router_logic::shadow_device(const device_run& run, route_reason reason) {
+  const auto holds_data = [&](std::size_t d) {
+    return !run.batch->data || core_.workers[d]->device->is_resident(run.batch->data->key);
+  };
+  // A half-open GPU proves itself on copies of what the CPU answers.
+  if (run.device == 0)
+    for (std::size_t d = 1; d < core_.workers.size(); ++d)
+      if (core_.workers[d]->breaker == breaker_state::half_open && has_credit(d) && holds_data(d) &&
+          !is_being_probed(d))
+        return d;
+  // A share of the traffic is repeated on the other side, so that neither cost line goes stale.
+  if (core_.workers.size() == 1 || reason < route_reason::below_min_batch) return std::nullopt;
+  shadow_debt_ = std::min(shadow_debt_ + options_->routing.shadow_share, 2.0);
+  if (shadow_debt_ < 1) return std::nullopt;
+  const auto is_idle = [&](std::size_t d) {
+    return core_.workers[d]->up && core_.ledger.runs_on(d) == 0;
+  };
+  if (run.device > 0) {
+    if (!is_idle(0)) return std::nullopt;
+    shadow_debt_ -= 1;
+    return 0;
+  }
+  for (std::size_t d = 1; d < core_.workers.size(); ++d)
+    if (core_.workers[d]->breaker == breaker_state::closed && is_idle(d) && holds_data(d)) {
+      shadow_debt_ -= 1;
+      return d;
+    }
+  return std::nullopt;
+}
+
+void router_logic::start_shadow(const device_run& answered, std::size_t device,
+                                std::shared_ptr<const std::vector<item_output>> expected) {
+  if (!has_credit(device)) return;
+  device_run run;
+  run.kind = run_kind::shadow;
+  run.device = device;
+  run.batch = answered.batch;
+  run.other_device = answered.device;
+  run.expected = std::move(expected);
+  core_.shadow_runs.fetch_add(1, std::memory_order_relaxed);
+  start(std::move(run));
+}
+
+void router_logic::judge_shadow(const device_run& run, const run_report& report) {
+  if (run.late) return; // judged when its limit passed
+  const auto& outcome = report.outcome;
+  const bool half_open = core_.workers[run.device]->breaker == breaker_state::half_open;
+  const auto verdict = half_open ? device_report::kind::probe : device_report::kind::outcome;
+  if (outcome.fault) {
+    const auto fatal =
+        outcome.fault->kind == fault_class::sticky || outcome.fault->kind == fault_class::no_device;
+    return tell(!half_open && fatal ? device_report::kind::fatal : verdict, run, false,
+                std::string{to_string(outcome.fault->kind)});
+  }
+  if (outcome.outputs != *run.expected) {
+    core_.shadow_mismatches.fetch_add(1, std::memory_order_relaxed);
+    // Of the two, the GPU is the one that is not trusted.
+    auto blamed = run;
+    if (blamed.device == 0) blamed.device = run.other_device;
+    return tell(half_open ? device_report::kind::probe : device_report::kind::fatal, blamed, false,
+                "wrong_answer");
+  }
+  tell(half_open ? device_report::kind::probe : device_report::kind::sample, run, true, "",
+       outcome.times.device_seconds);
+}
+
+bool router_logic::is_being_probed(std::size_t device) const {
+  return std::ranges::any_of(core_.ledger.runs(), [&](const auto& each) {
+    const auto& run = each.second;
+    return (run.kind == run_kind::shadow && run.device == device) ||
+           (run.kind == run_kind::reference && run.other_device == device);
+  });
+}
+
+void router_logic::on_probes_wanted() {
+  follow_options();
+  std::vector<std::size_t> wanted;
+  core_.probes_wanted.take(wanted);
+  for (const auto device : wanted) {
+    if (core_.workers[device]->breaker != breaker_state::half_open || !has_credit(device) ||
+        !has_credit(0) || is_being_probed(device))
+      continue;
+    device_run run;
+    run.kind = run_kind::reference;
+    run.device = 0;
+    run.other_device = device;
+    run.batch = known_answer_batch(device);
+    start(std::move(run));
+  }
+}
+
+/// Returns a small batch whose answer the CPU can give: rows of a resident collection against it,
+/// or, without one, fixed vectors against each other.
+std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device) const {
+  auto payload = std::make_shared<work_payload>();
+  auto batch = std::make_shared<work_batch>();
+  for (const auto& data : core_.datasets.list()) {
+    const auto* rows = data->collection();
+    if (!rows || !core_.workers[device]->device->is_resident(data->key)) continue;
+    payload->op = operation::score;
+    payload->data = data;
+    payload->dim = rows->dim();
+    payload->queries = rows->row(0);
+    for (std::size_t r = 0; r < std::min<std::size_t>(rows->size(), 64); ++r)
+      payload->ids.push_back(static_cast<row_id>(r));
+    break;
+  }
+  if (!payload->data) {
+    payload->op = operation::similarity;
+    payload->dim = 64;
+    for (std::size_t i = 0; i < 8 * payload->dim; ++i)
+      payload->targets.push_back(static_cast<float>((i * 37) % 101) - 50.0f);
+    payload->queries.assign(payload->targets.begin(), payload->targets.begin() + 64);
+  }
+  payload->inverse_norms = {inverse_norm(payload->queries)};
+  batch->op = payload->op;
+  batch->data = payload->data;
+  batch->dim = payload->dim;
+  batch->items = {{payload, 0, payload->items()}};
+  return batch;
+}
+
+} // namespace engram

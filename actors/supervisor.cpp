@@ -1,0 +1,182 @@
+#include "engram/actors/policy/restart_policy.hpp"
+#include "engram/actors/stage.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/exit_reason.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace engram {
+
+namespace {
+
+/// One supervised actor: how to start it and how often it may die.
+struct child {
+  std::string name;
+  std::function<caf::actor()> spawn;
+  restart_policy policy;
+  std::optional<std::size_t> worker; ///< index in core.workers
+  caf::actor_addr address;
+  bool up = false;
+};
+
+restart_limits restart_limits_of(const supervisor_options& options) {
+  return {.intensity = options.restart_intensity,
+          .period = from_milliseconds(options.restart_period_ms),
+          .backoff = from_milliseconds(options.backoff_ms),
+          .max_backoff = from_milliseconds(options.max_backoff_ms)};
+}
+
+struct supervisor_state {
+  supervisor_state() = default;
+
+  void open(supervisor_actor::pointer actor, pipeline_core* lent, spawn_options options);
+  void start(child& which);
+  void on_down(const caf::down_msg& down);
+  void on_restart_due(std::size_t index);
+  void stop_children();
+  void finish_if_all_down();
+
+  supervisor_actor::pointer self = nullptr;
+  pipeline_core* core = nullptr;
+  std::vector<child> children;
+  bool stopping = false;
+  bool gave_up = false;
+};
+
+void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent,
+                            spawn_options options) {
+  self = actor;
+  core = lent;
+  auto& system = self->system();
+  const restart_policy policy{restart_limits_of(core->options()->supervisor)};
+  const auto add = [&](std::string name, auto spawn, std::optional<std::size_t> worker = {}) {
+    children.push_back(
+        {std::move(name),
+         [&system, lent, spawn] { return caf::actor_cast<caf::actor>(spawn(system, *lent)); },
+         policy,
+         worker,
+         {},
+         false});
+  };
+  // Those who are rung come before those who ring.
+  add("telemetry", spawn_telemetry);
+  for (std::size_t i = 0; i < core->workers.size(); ++i)
+    add(
+        core->workers[i]->device->info().name + "_worker",
+        [i, detach = options.detach_workers](caf::actor_system& s, pipeline_core& c) {
+          return spawn_worker(s, c, i, detach);
+        },
+        i);
+  add("router", spawn_router);
+  add("batcher", spawn_batcher);
+  add("ingest", spawn_ingest);
+  for (auto& each : children)
+    start(each);
+}
+
+void supervisor_state::start(child& which) {
+  if (which.worker) {
+    auto& slot = *core->workers[*which.worker];
+    slot.incarnation += 1;
+    slot.up = true;
+  }
+  const auto handle = which.spawn();
+  which.address = handle.address();
+  which.up = true;
+  self->monitor(handle);
+  if (which.worker) core->workers_changed.ring();
+}
+
+void supervisor_state::on_down(const caf::down_msg& down) {
+  const auto found = std::ranges::find(children, down.source, &child::address);
+  if (found == children.end()) return;
+  found->up = false;
+  if (stopping) return finish_if_all_down();
+  core->actor_restarts += 1;
+  core->numbers.count_actor_restart(found->name);
+  if (found->worker) {
+    auto& slot = *core->workers[*found->worker];
+    slot.up = false;
+    slot.restarts += 1;
+    std::vector<job>
+        orphans; // their runs are lost with the incarnation; the router sends them elsewhere
+    slot.jobs.take(orphans);
+    if (*found->worker > 0) core->numbers.count_worker_restart(*found->worker, "worker_exit");
+    core->workers_changed.ring();
+  }
+  const auto wait = found->policy.on_death(core->clock.now());
+  core->events.add(core->clock.now(), "restart", found->name,
+                   wait ? "died, starts again" : "died too often, giving up");
+  if (!wait) {
+    gave_up = true;
+    core->state = pipeline_state::unavailable;
+    core->gate.close();
+    core->events.add(core->clock.now(), "unavailable", found->name, "restart limit reached");
+    return stop_children();
+  }
+  const auto index = static_cast<std::size_t>(found - children.begin());
+  if (*wait == duration::zero())
+    start(*found);
+  else
+    self->scheduled_send(handle_of<supervisor_actor>(self), core->clock.now() + *wait,
+                         restart_due{index});
+}
+
+void supervisor_state::on_restart_due(std::size_t index) {
+  if (!stopping && !children[index].up) start(children[index]);
+}
+
+void supervisor_state::stop_children() {
+  stopping = true;
+  for (auto& each : children)
+    if (each.up) caf::anon_send_exit(each.address, caf::exit_reason::user_shutdown);
+  finish_if_all_down();
+}
+
+void supervisor_state::finish_if_all_down() {
+  if (std::ranges::any_of(children, &child::up)) return;
+  if (gave_up)
+    core->fail_everything(ec::unavailable,
+                          "The pipeline gave up because one of its actors kept dying; "
+                          "restart the process and report the log.");
+  self->quit();
+}
+
+supervisor_actor::behavior_type
+supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, pipeline_core* core,
+           spawn_options options) {
+  die_of_exceptions(self);
+  self->set_down_handler(
+      [self](caf::scheduled_actor*, caf::down_msg& down) { self->state.on_down(down); });
+  self->state.open(self, core, options);
+  return {
+      [self](stop_pipeline) { self->state.stop_children(); },
+      [self](restart_due due) { self->state.on_restart_due(due.child); },
+  };
+}
+
+} // namespace
+
+supervisor_actor spawn_pipeline(caf::actor_system& system, pipeline_core& core,
+                                spawn_options options) {
+  return system.spawn(supervisor, &core, options);
+}
+
+void detach_doorbells(pipeline_core& core) {
+  core.inbox.detach();
+  core.entries.detach();
+  core.orders.detach();
+  core.run_reports.detach();
+  core.device_reports.detach();
+  core.probes_wanted.detach();
+  core.capacity_freed.detach();
+  core.workers_changed.detach();
+  for (auto& slot : core.workers)
+    slot->jobs.detach();
+}
+
+} // namespace engram

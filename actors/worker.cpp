@@ -1,0 +1,52 @@
+#include "engram/actors/stage.hpp"
+
+#include <caf/actor_system.hpp>
+
+#include <utility>
+#include <vector>
+
+namespace engram {
+
+namespace {
+
+/// Gives the router what became of a run. Called on any thread, also after the worker died.
+run_done report_to(pipeline_core& core, run_id run) {
+  return [&core, run, started = core.clock.now()](run_outcome outcome) {
+    core.run_reports.push({run, std::move(outcome), started, core.clock.now()});
+  };
+}
+
+void run_jobs(pipeline_core& core, worker_slot& slot) {
+  std::vector<job> jobs;
+  slot.jobs.take(jobs);
+  for (auto& each : jobs) {
+    maybe_die(*slot.exit_site);
+    auto done = report_to(core, each.run);
+    if (each.proves_itself && !slot.device->reset())
+      done({.outputs = {},
+            .fault = device_fault{fault_class::no_device, "The device cannot be brought back."},
+            .times = {}});
+    else
+      slot.device->run(std::move(each.batch), std::move(done));
+  }
+}
+
+worker_actor::behavior_type worker(worker_actor::pointer self, pipeline_core* core,
+                                   std::size_t index) {
+  die_of_exceptions(self);
+  auto& slot = *core->workers[index];
+  slot.jobs.attach(ring_for<worker_actor, jobs_waiting>(self));
+  return {
+      [core, &slot](jobs_waiting) { run_jobs(*core, slot); },
+  };
+}
+
+} // namespace
+
+worker_actor spawn_worker(caf::actor_system& system, pipeline_core& core, std::size_t index,
+                          bool detached) {
+  if (detached) return system.spawn<caf::detached>(worker, &core, index);
+  return system.spawn(worker, &core, index);
+}
+
+} // namespace engram
