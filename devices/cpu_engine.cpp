@@ -2,12 +2,15 @@
 #include "engram/kernels/cosine.hpp"
 #include "engram/kernels/spread.hpp"
 
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -126,10 +129,15 @@ std::uint32_t thread_count(std::uint32_t wanted) noexcept {
 struct cpu_engine::impl {
   impl(isa level, std::uint32_t wanted)
       : kernels(cosine_kernels_for(level)), threads(thread_count(wanted)),
-        arena(static_cast<int>(threads - 1 + caller_slots), caller_slots) {}
+        arena(static_cast<int>(threads - 1 + caller_slots), caller_slots) {
+    // oneTBB starts no more threads than there are cores unless it is told to.
+    if (static_cast<int>(threads) > tbb::info::default_concurrency())
+      more_threads.emplace(tbb::global_control::max_allowed_parallelism, threads);
+  }
 
   const cosine_kernels& kernels;
   std::size_t threads;
+  std::optional<tbb::global_control> more_threads;
   tbb::task_arena arena; // its own threads - 1, and each caller in a slot of its own
   scratch_pool pool;
 

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "engram/devices/alarm_clock.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace engram::testing {
+
+/// A clock whose hands the test turns. Alarms ring in `advance`, on the thread that calls it, in
+/// the order of their times and then of their making, and see the time that they were made for.
+/// Thread-safe, but one thread at a time may advance.
+class manual_alarm_clock final : public alarm_clock {
+public:
+  /// Starts at an arbitrary time that is not zero.
+  manual_alarm_clock() : now_((clock_type::duration(std::chrono::hours(1))).count()) {}
+
+  time_point now() const noexcept override {
+    return time_point(clock_type::duration(now_.load(std::memory_order_relaxed)));
+  }
+
+  void call_at(time_point when, std::function<void()> action) override {
+    std::lock_guard lock(mutex_);
+    alarms_.emplace(when, std::move(action)); // equal keys keep the order of insertion
+  }
+
+  /// Turns the hands on by `d`; rings every alarm on the way, also those that alarms set.
+  void advance(duration d) { advance_to(now() + d); }
+  void advance_to(time_point target) {
+    while (auto action = take_due(target))
+      action();
+    set(std::max(target, now()));
+  }
+  /// Rings what is due now.
+  void ring() { advance(duration::zero()); }
+
+  /// Returns the number of alarms that have not rung.
+  std::size_t pending() const {
+    std::lock_guard lock(mutex_);
+    return alarms_.size();
+  }
+
+private:
+  void set(time_point t) noexcept {
+    now_.store(t.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  std::function<void()> take_due(time_point target) {
+    std::lock_guard lock(mutex_);
+    if (alarms_.empty() || alarms_.begin()->first > target) return nullptr;
+    auto node = alarms_.extract(alarms_.begin());
+    set(std::max(node.key(), now()));
+    return std::move(node.mapped());
+  }
+
+  mutable std::mutex mutex_;
+  std::multimap<time_point, std::function<void()>> alarms_;
+  std::atomic<clock_type::rep> now_;
+};
+
+} // namespace engram::testing
