@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace engram::testing {
@@ -44,6 +45,13 @@ public:
   std::size_t pending() const {
     std::lock_guard lock(mutex_);
     return alarms_.size();
+  }
+
+  /// Returns when the next alarm rings; nothing without one.
+  std::optional<time_point> next() const {
+    std::lock_guard lock(mutex_);
+    if (alarms_.empty()) return std::nullopt;
+    return alarms_.begin()->first;
   }
 
 private:

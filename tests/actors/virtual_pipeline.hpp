@@ -1,0 +1,204 @@
+#pragma once
+
+#include "engram/actors/actors.hpp"
+#include "engram/actors/core.hpp"
+#include "engram/kernels/cosine.hpp"
+#include "engram/tests/support/manual_clock.hpp"
+#include "engram/tests/support/scripted_device.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <caf/send.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace engram::testing {
+
+using namespace std::chrono_literals;
+
+/// The whole actor pipeline on one thread in virtual time: CAF's test scheduler, scripted devices, a clock whose
+/// hands the test turns. Nothing happens but in `run` and `advance`.
+class virtual_pipeline {
+public:
+  explicit virtual_pipeline(pipeline_options options = {}, std::size_t gpus = 1)
+      : options_(std::move(options)), config_(), system_(config_),
+        scheduler_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())) {
+    caf_clock().current_time = clock.now();
+    std::vector<std::unique_ptr<device>> devices;
+    for (std::size_t d = 0; d <= gpus; ++d) {
+      auto made = std::make_unique<scripted_device>(d == 0 ? "cpu" : "gpu" + std::to_string(d - 1),
+                                                    d == 0 ? device_kind::cpu : device_kind::simulated, clock,
+                                                    d == 0 ? 1 : options_.gpu.streams);
+      scripted_.push_back(made.get());
+      devices.push_back(std::move(made));
+    }
+    core_ = std::make_unique<pipeline_core>(options_, clock, std::make_unique<fault_points>(), std::move(devices));
+    supervisor_ = spawn_pipeline(system_, *core_, {.detach_workers = false});
+    run();
+  }
+
+  ~virtual_pipeline() {
+    stop();
+    core_->fail_everything(ec::shutting_down, "the test is over");
+  }
+
+  /// Ends all actors; requests that are left stay unanswered.
+  void stop() {
+    if (!supervisor_) return;
+    caf::anon_send(supervisor_, stop_pipeline{});
+    run();
+    detach_doorbells(*core_);
+    supervisor_ = nullptr;
+    run();
+  }
+
+  pipeline_core& core() { return *core_; }
+  scripted_device& cpu() { return *scripted_[0]; }
+  scripted_device& gpu(std::size_t i = 0) { return *scripted_[i + 1]; }
+  breaker_state breaker(std::size_t i = 0) { return core_->workers[i + 1]->breaker; }
+
+  /// Lets every actor do what it can at this moment.
+  void run() { scheduler_.run(); }
+
+  /// Turns the hands on by `d`, stopping at every timer and alarm on the way.
+  void advance(duration d) {
+    const auto target = clock.now() + d;
+    run();
+    while (clock.now() < target) {
+      auto next = target;
+      if (const auto& timers = caf_clock().schedule(); !timers.empty()) next = std::min(next, timers.begin()->first);
+      if (const auto alarm = clock.next()) next = std::min(next, *alarm);
+      next = std::max(next, clock.now());
+      clock.advance_to(next);
+      caf_clock().advance_time(next - caf_clock().now());
+      run();
+      if (next == target) break;
+    }
+  }
+
+  /// Kills the actors that `which` names by its fault point, at their next message.
+  void arm(const std::string& setting) {
+    const auto armed = core_->faults->arm(setting);
+    ASSERT_TRUE(armed) << armed.error().message;
+  }
+
+  // -- datasets and requests -----------------------------------------------------------------------
+
+  /// Publishes `rows` vectors of `dim` whole numbers, here and on every GPU.
+  dataset_ptr publish(std::string name = "vectors", std::size_t rows = 50, std::size_t dim = 8) {
+    std::vector<float> numbers(rows * dim);
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>((i * 7919) % 23) - 11.0f;
+    auto collection = vector_collection::make({numbers.data(), rows, dim});
+    EXPECT_TRUE(collection);
+    auto data = core_->datasets.publish(std::move(name), *collection);
+    EXPECT_TRUE(data);
+    for (std::size_t d = 1; d < scripted_.size(); ++d) EXPECT_TRUE(scripted_[d]->publish(*data));
+    return *data;
+  }
+
+  /// Returns a search for `queries` rows of `data`, starting with row `first`.
+  payload_ptr search(const dataset_ptr& data, std::size_t queries = 1, std::size_t first = 0) {
+    auto work = std::make_shared<work_payload>();
+    work->op = operation::search;
+    work->data = data;
+    work->dim = data->collection()->dim();
+    work->k = 3;
+    for (std::size_t q = 0; q < queries; ++q) {
+      const auto row = data->collection()->row((first + q) % data->collection()->size());
+      work->inverse_norms.push_back(inverse_norm(row));
+      work->queries.insert(work->queries.end(), row.begin(), row.end());
+    }
+    return work;
+  }
+
+  struct asked {
+    payload_ptr payload;
+    std::vector<answer> answers; ///< must end up with exactly one
+    request_ptr handle;
+    time_point deadline;
+    time_point answered_at{};
+  };
+
+  /// Hands a request over as `pipeline::submit` does, without validation; returns its number.
+  std::size_t submit(payload_ptr payload, duration deadline = 1s, int priority = 0) {
+    const auto number = requests.size();
+    requests.push_back({payload, {}, nullptr, clock.now() + deadline, {}});
+    const auto verdict = core_->gate.enter();
+    if (verdict != admission_gate::verdict::entered) {
+      answer refused;
+      refused.failure = {verdict == admission_gate::verdict::full ? ec::overloaded : ec::shutting_down, "refused"};
+      requests[number].answers.push_back(refused);
+      return number;
+    }
+    auto pending = std::make_shared<pending_request>(
+        number + 1, payload, clock.now(), clock.now() + deadline, priority, core_->desk, [this, number](answer a) {
+          requests[number].answered_at = clock.now();
+          requests[number].answers.push_back(std::move(a));
+        });
+    requests[number].handle = pending;
+    core_->inbox.push(std::move(pending));
+    return number;
+  }
+
+  const answer& only_answer(std::size_t number) {
+    static const answer none{0, operation::search, {ec::internal, "not answered"}, {}, {}};
+    EXPECT_EQ(requests[number].answers.size(), 1u) << "request " << number;
+    return requests[number].answers.empty() ? none : requests[number].answers[0];
+  }
+  bool answered(std::size_t number) const { return !requests[number].answers.empty(); }
+
+  /// True if the one answer is what the scalar kernels say.
+  bool is_right(std::size_t number) {
+    const auto& got = only_answer(number);
+    work_batch alone;
+    alone.op = requests[number].payload->op;
+    alone.data = requests[number].payload->data;
+    alone.dim = requests[number].payload->dim;
+    alone.items = {{requests[number].payload, 0, requests[number].payload->items()}};
+    return got.ok() && got.output == compute_reference(alone)[0];
+  }
+
+  manual_alarm_clock clock;
+  std::vector<asked> requests;
+
+private:
+  struct virtual_config : caf::actor_system_config {
+    virtual_config() {
+      set("scheduler.policy", caf::atom("testing"));
+      set("logger.inline-output", true);
+      add_message_types<caf::id_block::engram>();
+    }
+  };
+  caf::detail::test_actor_clock& caf_clock() { return scheduler_.clock(); }
+
+  pipeline_options options_;
+  virtual_config config_;
+  std::vector<scripted_device*> scripted_;
+  std::unique_ptr<pipeline_core> core_; ///< outlives the actor system
+  caf::actor_system system_;
+  caf::scheduler::test_coordinator& scheduler_;
+  supervisor_actor supervisor_;
+};
+
+/// Options under which every batch of at least one item may use the GPU.
+inline pipeline_options eager_gpu() {
+  pipeline_options options;
+  options.gpu.gpu_min_batch_size = 1;
+  options.gpu.thresholds.gpu_speedup_threshold = 1.0;
+  options.batching.max_wait_ms = 0;
+  options.routing.shadow_share = 0;
+  options.gpu.breaker.cool_down_jitter = 0;
+  return options;
+}
+
+} // namespace engram::testing
