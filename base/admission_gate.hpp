@@ -16,7 +16,8 @@ public:
   /// Takes a place; the holder gives it back with `leave`, once.
   verdict enter() noexcept {
     if (closed_.load(std::memory_order_relaxed)) return verdict::closed;
-    if (in_flight_.fetch_add(1, std::memory_order_acq_rel) >= limit_.load(std::memory_order_relaxed)) {
+    if (in_flight_.fetch_add(1, std::memory_order_acq_rel) >=
+        limit_.load(std::memory_order_relaxed)) {
       leave();
       return verdict::full;
     }

@@ -23,10 +23,14 @@ inline constexpr std::size_t operation_count = static_cast<std::size_t>(operatio
 /// Returns the name used in metrics, JSON and URLs.
 constexpr std::string_view to_string(operation op) noexcept {
   switch (op) {
-  case operation::search: return "search";
-  case operation::similarity: return "similarity";
-  case operation::score: return "score";
-  case operation::spread: return "spread";
+  case operation::search:
+    return "search";
+  case operation::similarity:
+    return "similarity";
+  case operation::score:
+    return "score";
+  case operation::spread:
+    return "spread";
   }
   return "search";
 }

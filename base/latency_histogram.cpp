@@ -46,7 +46,8 @@ void latency_histogram::record(std::uint64_t nanoseconds, std::uint64_t count) n
 }
 
 void latency_histogram::merge(const latency_histogram& other) noexcept {
-  for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+  for (std::size_t i = 0; i < buckets_.size(); ++i)
+    buckets_[i] += other.buckets_[i];
   count_ += other.count_;
   min_ = std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);

@@ -7,8 +7,8 @@
 ///       in[j]  = float32(decay * sum over edges i->j of w(i,j) * delta[i])
 ///       in[j]  = 0 where |in[j]| < threshold
 ///       next   = clamp(a + in, 0, 1) ; delta = next - a ; a = next         (float32)
-/// The sum is taken in float64 over the incoming edges of j in ascending order of i (products of two
-/// float32 are exact there); edges whose delta is 0 add nothing, so that a sparse and a dense
+/// The sum is taken in float64 over the incoming edges of j in ascending order of i (products of
+/// two float32 are exact there); edges whose delta is 0 add nothing, so that a sparse and a dense
 /// walk give the same bits. The seed amounts of one node are added in the order given, in float32.
 /// The answer: the `top` most activated nodes (0: all with a > 0) by (activation descending, node
 /// ascending), a > 0 only, and the number of hops taken.
@@ -45,10 +45,10 @@ struct seed {
 };
 
 struct spread_options {
-  std::uint32_t max_hops = 3;  ///< 1..64
-  float decay = 0.5f;          ///< (0, 1]
-  float threshold = 0.01f;     ///< [0, 1)
-  std::uint32_t top = 100;     ///< nodes returned; 0 means all with activation above 0
+  std::uint32_t max_hops = 3; ///< 1..64
+  float decay = 0.5f;         ///< (0, 1]
+  float threshold = 0.01f;    ///< [0, 1)
+  std::uint32_t top = 100;    ///< nodes returned; 0 means all with activation above 0
 
   friend bool operator==(const spread_options&, const spread_options&) = default;
 };
@@ -74,8 +74,8 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// Spreads one seed set. Every seed's node is below graph.nodes. Takes the walk (sparse or dense) that
-/// touches less; both give the same bits.
+/// Spreads one seed set. Every seed's node is below graph.nodes. Takes the walk (sparse or dense)
+/// that touches less; both give the same bits.
 spread_result spread(const graph_view& graph, std::span<const seed> seeds,
                      const spread_options& options, spread_scratch& scratch);
 

@@ -35,7 +35,8 @@ public:
   void merge(const top_k& other);
 
   std::size_t k() const noexcept { return k_; }
-  /// Returns a score such that nothing strictly below it can enter any more; -infinity until k hits were offered.
+  /// Returns a score such that nothing strictly below it can enter any more; -infinity until k hits
+  /// were offered.
   float threshold() const noexcept {
     return full() ? worst_.score : -std::numeric_limits<float>::infinity();
   }

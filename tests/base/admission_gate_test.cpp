@@ -37,7 +37,8 @@ TEST(admission_gate, never_holds_more_than_its_limit_under_contention) {
         if (gate.enter() != admission_gate::verdict::entered) continue;
         const int now = ++inside;
         int seen = most.load();
-        while (now > seen && !most.compare_exchange_weak(seen, now)) {}
+        while (now > seen && !most.compare_exchange_weak(seen, now)) {
+        }
         --inside;
         gate.leave();
       }

@@ -10,7 +10,8 @@ using namespace engram;
 
 TEST(ec, every_code_has_a_name_of_its_own) {
   std::set<std::string_view> names;
-  for (int c = 0; c <= int(ec::last_); ++c) names.insert(to_string(static_cast<ec>(c)));
+  for (int c = 0; c <= int(ec::last_); ++c)
+    names.insert(to_string(static_cast<ec>(c)));
   EXPECT_EQ(names.size(), std::size_t(ec::last_) + 1);
 }
 

@@ -21,7 +21,8 @@ TEST(latency_histogram, is_zero_while_empty) {
 
 TEST(latency_histogram, keeps_small_values_exactly) {
   latency_histogram h;
-  for (std::uint64_t v = 0; v < 128; ++v) h.record(v);
+  for (std::uint64_t v = 0; v < 128; ++v)
+    h.record(v);
   EXPECT_EQ(h.quantile(0.5), 63u);
   EXPECT_EQ(h.quantile(1.0), 127u);
   EXPECT_EQ(h.quantile(0.0), 0u);
@@ -60,7 +61,8 @@ TEST(latency_histogram, merging_equals_recording_in_one) {
   a.merge(b);
   EXPECT_EQ(a.count(), both.count());
   EXPECT_EQ(a.mean(), both.mean());
-  for (double q : {0.1, 0.5, 0.9, 1.0}) EXPECT_EQ(a.quantile(q), both.quantile(q));
+  for (double q : {0.1, 0.5, 0.9, 1.0})
+    EXPECT_EQ(a.quantile(q), both.quantile(q));
 }
 
 TEST(latency_histogram, values_beyond_the_range_count_as_the_longest) {
@@ -72,7 +74,8 @@ TEST(latency_histogram, values_beyond_the_range_count_as_the_longest) {
 
 TEST(latency_histogram, bucket_bounds_ascend_and_cover_every_value) {
   latency_histogram h;
-  for (std::uint64_t v = 1; v < (std::uint64_t{1} << 39); v = v * 3 / 2 + 1) h.record(v);
+  for (std::uint64_t v = 1; v < (std::uint64_t{1} << 39); v = v * 3 / 2 + 1)
+    h.record(v);
   std::uint64_t last = 0, total = 0;
   h.for_each_bucket([&](std::uint64_t bound, std::uint64_t count) {
     EXPECT_GT(bound, last);

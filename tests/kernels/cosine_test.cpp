@@ -62,7 +62,8 @@ TEST_P(cosine, a_row_scores_the_same_alone_listed_and_searched) {
   EXPECT_EQ(ad_hoc, listed);
   const auto found = search(GetParam(), query.block(), rows.view(), 50);
   ASSERT_EQ(found[0].size(), 50u);
-  for (const hit& h : found[0]) EXPECT_EQ(h.score, ad_hoc[h.id]);
+  for (const hit& h : found[0])
+    EXPECT_EQ(h.score, ad_hoc[h.id]);
 }
 
 TEST_P(cosine, zero_vectors_score_positive_zero) {
