@@ -160,57 +160,25 @@ void widen(element_type type, const void* in, float* out, std::size_t count) noe
 
 // -- the filter --
 
-// Rows x (Vectors * 16) products in registers; every row element is broadcast, every panel line is
-// loaded once for all rows of the tile.
+// Writes the pairs of a tile whose score reaches its cut.
 template <int Rows, int Vectors>
-std::size_t filter_tile(const filter_block& block, std::size_t first_row, filter_candidate* out) {
-  const float* row[Rows];
-  for (int r = 0; r < Rows; ++r) {
-    // A tile that hangs over the end computes its last row again and drops the copies.
-    const std::size_t at = first_row + static_cast<std::size_t>(r);
-    row[r] = block.rows + (at < block.row_count ? at : block.row_count - 1) * block.dim;
-  }
-  __m512 sum[Rows][Vectors];
-#pragma GCC unroll 24
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v)
-      sum[r][v] = _mm512_setzero_ps();
-
-  const float* panel = block.panel;
-  for (std::size_t i = 0; i < block.dim; ++i, panel += Vectors * lanes) {
-    __m512 query[Vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v)
-      query[v] = _mm512_loadu_ps(panel + static_cast<std::size_t>(v) * lanes);
-#pragma GCC unroll 24
-    for (int r = 0; r < Rows; ++r) {
-      const __m512 element = _mm512_set1_ps(row[r][i]);
-#pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v)
-        sum[r][v] = _mm512_fmadd_ps(element, query[v], sum[r][v]);
-    }
-  }
-
+std::size_t select(const filter_block& block, std::size_t first_row,
+                   const float (&dots)[Rows][Vectors * lanes], filter_candidate* out) {
   std::size_t count = 0;
-#pragma GCC unroll 24
   for (int r = 0; r < Rows; ++r) {
-    const std::size_t at = first_row + static_cast<std::size_t>(r);
-    if (at >= block.row_count) break;
-    const __m512 row_scale = _mm512_set1_ps(block.row_scales[at]);
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) {
-      const std::size_t lane = static_cast<std::size_t>(v) * lanes;
-      const __m512 scale = _mm512_loadu_ps(block.query_scales + lane);
-      const __m512 score = _mm512_mul_ps(_mm512_mul_ps(sum[r][v], scale), row_scale);
-      const __m512 cut = _mm512_loadu_ps(block.cuts + lane);
-      unsigned mask = _mm512_cmp_ps_mask(score, cut, _CMP_GE_OQ);
+    const std::size_t row = first_row + static_cast<std::size_t>(r);
+    const __m512 row_scale = _mm512_set1_ps(block.row_scales[row]);
+    for (std::size_t lane = 0; lane < Vectors * lanes; lane += lanes) {
+      const __m512 query_scale = _mm512_loadu_ps(block.query_scales + lane);
+      const __m512 score =
+          _mm512_mul_ps(_mm512_mul_ps(_mm512_load_ps(dots[r] + lane), query_scale), row_scale);
+      unsigned mask = _mm512_cmp_ps_mask(score, _mm512_loadu_ps(block.cuts + lane), _CMP_GE_OQ);
       if (mask == 0) continue;
       alignas(64) float scores[lanes];
       _mm512_store_ps(scores, score);
       for (; mask != 0; mask &= mask - 1) {
         const auto bit = static_cast<std::uint32_t>(__builtin_ctz(mask));
-        out[count++] = {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(lane) + bit,
+        out[count++] = {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(lane) + bit,
                         scores[bit]};
       }
     }
@@ -218,20 +186,75 @@ std::size_t filter_tile(const filter_block& block, std::size_t first_row, filter
   return count;
 }
 
+// Rows x (Vectors * 16) products in registers; every row element is broadcast, every panel line is
+// loaded once for all rows of the tile.
 template <int Rows, int Vectors>
-std::size_t filter_rows(const filter_block& block, filter_candidate* out) {
+std::size_t filter_tile(const filter_block& block, std::size_t first_row, filter_candidate* out) {
+  __m512 sum[Rows][Vectors];
+#pragma GCC unroll 24
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v)
+      sum[r][v] = _mm512_setzero_ps();
+
+  const std::size_t stride = block.dim;
+  const float* element = block.rows + first_row * stride;
+  const float* panel = block.panel;
+  for (std::size_t i = 0; i < block.dim; ++i, ++element, panel += Vectors * lanes) {
+    __m512 query[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v)
+      query[v] = _mm512_loadu_ps(panel + static_cast<std::size_t>(v) * lanes);
+#pragma GCC unroll 24
+    for (int r = 0; r < Rows; ++r) {
+      const __m512 x = _mm512_set1_ps(element[static_cast<std::size_t>(r) * stride]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v)
+        sum[r][v] = _mm512_fmadd_ps(x, query[v], sum[r][v]);
+    }
+  }
+
+  alignas(64) float dots[Rows][Vectors * lanes];
+#pragma GCC unroll 24
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v)
+      _mm512_store_ps(dots[r] + static_cast<std::size_t>(v) * lanes, sum[r][v]);
+  return select<Rows, Vectors>(block, first_row, dots, out);
+}
+
+template <int Rows, int Vectors>
+std::size_t filter_tiles(const filter_block& block, std::size_t& row, filter_candidate* out) {
   std::size_t count = 0;
-  for (std::size_t row = 0; row < block.row_count; row += Rows)
+  for (; row + Rows <= block.row_count; row += Rows)
     count += filter_tile<Rows, Vectors>(block, row, out + count);
   return count;
 }
 
+// 24 registers of sums, and smaller tiles for the rows that are left.
+template <int Vectors>
+std::size_t filter_rows(const filter_block& block, filter_candidate* out) {
+  std::size_t row = 0;
+  std::size_t count = filter_tiles<24 / Vectors, Vectors>(block, row, out);
+  count += filter_tiles<4, Vectors>(block, row, out + count);
+  return count + filter_tiles<1, Vectors>(block, row, out + count);
+}
+
 std::size_t filter(const filter_block& block, std::size_t vectors, filter_candidate* out) noexcept {
-  return vectors == 1 ? filter_rows<24, 1>(block, out) : filter_rows<12, 2>(block, out);
+  switch (vectors) {
+  case 1:
+    return filter_rows<1>(block, out);
+  case 2:
+    return filter_rows<2>(block, out);
+  case 3:
+    return filter_rows<3>(block, out);
+  default:
+    return filter_rows<4>(block, out);
+  }
 }
 
 } // namespace
 
-const cosine_variant cosine_variant_avx512{dots, sum_of_squares, widen, lanes, 2, filter};
+const cosine_variant cosine_variant_avx512{dots, sum_of_squares, widen, lanes, 4, filter};
 
 } // namespace engram

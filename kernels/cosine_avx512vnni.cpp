@@ -22,7 +22,7 @@ float largest_magnitude(const float* vector, std::size_t dim) {
   return _mm512_reduce_max_ps(largest);
 }
 
-void encode(const float* vectors, std::size_t count, std::size_t dim, std::uint8_t* out,
+void encode(const float* vectors, std::size_t count, std::size_t dim, std::uint32_t* out,
             std::size_t stride, float* scales, float* residuals) noexcept {
   for (std::size_t v = 0; v < count; ++v) {
     const float* vector = vectors + v * dim;
@@ -30,65 +30,32 @@ void encode(const float* vectors, std::size_t count, std::size_t dim, std::uint8
     const float scale = largest / 127.0f;
     const __m512 to_code = _mm512_set1_ps(largest == 0.0f ? 0.0f : 127.0f / largest);
     __m512 sum = _mm512_setzero_ps();
-    for (std::size_t i = 0; i < stride; i += lanes) {
+    for (std::size_t i = 0; i < 4 * stride; i += lanes) {
       const __m512 x = _mm512_maskz_loadu_ps(i < dim ? mask_of(dim - i) : __mmask16{0}, vector + i);
       const __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(x, to_code));
       const __m512 residual = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(code), _mm512_set1_ps(scale), x);
       sum = _mm512_fmadd_ps(residual, residual, sum);
       const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(code, _mm512_set1_epi32(128)));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + v * stride + i), bytes);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + v * stride + i / 4), bytes);
     }
     scales[v] = scale;
     residuals[v] = _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(_mm512_reduce_add_ps(sum))));
   }
 }
 
-// As filter_tile in cosine_avx512.cpp, four elements a step.
+// Writes the pairs of a tile whose score reaches its cut.
 template <int Rows, int Vectors>
-std::size_t filter_tile(const byte_block& block, std::size_t first_row, filter_candidate* out) {
-  const std::uint8_t* row[Rows];
-  for (int r = 0; r < Rows; ++r) {
-    // A tile that hangs over the end computes its last row again and drops the copies.
-    const std::size_t at = first_row + static_cast<std::size_t>(r);
-    row[r] = block.rows + (at < block.row_count ? at : block.row_count - 1) * block.stride;
-  }
-  __m512i sum[Rows][Vectors];
-#pragma GCC unroll 24
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v)
-      sum[r][v] = _mm512_loadu_si512(block.biases + static_cast<std::size_t>(v) * lanes);
-
-  const std::uint32_t* panel = block.panel;
-  for (std::size_t i = 0; i < block.words; ++i, panel += Vectors * lanes) {
-    __m512i query[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v)
-      query[v] = _mm512_loadu_si512(panel + static_cast<std::size_t>(v) * lanes);
-#pragma GCC unroll 24
-    for (int r = 0; r < Rows; ++r) {
-      std::int32_t word;
-      __builtin_memcpy(&word, row[r] + i * sizeof word, sizeof word);
-      const __m512i codes = _mm512_set1_epi32(word);
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v)
-        sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], codes, query[v]);
-    }
-  }
-
+std::size_t select(const byte_block& block, std::size_t first_row,
+                   const float (&dots)[Rows][Vectors * lanes], filter_candidate* out) {
   std::size_t count = 0;
-#pragma GCC unroll 24
   for (int r = 0; r < Rows; ++r) {
-    const std::size_t at = first_row + static_cast<std::size_t>(r);
-    if (at >= block.row_count) break;
-    const __m512 row_scale = _mm512_set1_ps(block.row_scales[at]);
-    const __m512 row_residual = _mm512_set1_ps(block.row_residuals[at]);
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      const std::size_t lane = static_cast<std::size_t>(v) * lanes;
-      const __m512 scale = _mm512_loadu_ps(block.query_scales + lane);
+    const std::size_t row = first_row + static_cast<std::size_t>(r);
+    const __m512 row_scale = _mm512_set1_ps(block.row_scales[row]);
+    const __m512 row_residual = _mm512_set1_ps(block.row_residuals[row]);
+    for (std::size_t lane = 0; lane < Vectors * lanes; lane += lanes) {
+      const __m512 query_scale = _mm512_loadu_ps(block.query_scales + lane);
       const __m512 score =
-          _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][v]), scale), row_scale);
+          _mm512_mul_ps(_mm512_mul_ps(_mm512_load_ps(dots[r] + lane), query_scale), row_scale);
       const __m512 cut = _mm512_fnmadd_ps(_mm512_loadu_ps(block.slopes + lane), row_residual,
                                           _mm512_loadu_ps(block.cuts + lane));
       unsigned mask = _mm512_cmp_ps_mask(score, cut, _CMP_GE_OQ);
@@ -97,7 +64,7 @@ std::size_t filter_tile(const byte_block& block, std::size_t first_row, filter_c
       _mm512_store_ps(scores, score);
       for (; mask != 0; mask &= mask - 1) {
         const auto bit = static_cast<std::uint32_t>(__builtin_ctz(mask));
-        out[count++] = {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(lane) + bit,
+        out[count++] = {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(lane) + bit,
                         scores[bit]};
       }
     }
@@ -105,16 +72,74 @@ std::size_t filter_tile(const byte_block& block, std::size_t first_row, filter_c
   return count;
 }
 
+// As filter_tile in cosine_avx512.cpp, four elements a step.
 template <int Rows, int Vectors>
-std::size_t filter_rows(const byte_block& block, filter_candidate* out) {
+std::size_t filter_tile(const byte_block& block, std::size_t first_row, filter_candidate* out) {
+  __m512i sum[Rows][Vectors];
+#pragma GCC unroll 24
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v)
+      sum[r][v] = _mm512_setzero_si512();
+
+  const std::size_t stride = block.stride;
+  const std::uint32_t* element = block.rows + first_row * stride;
+  const std::uint32_t* panel = block.panel;
+  for (std::size_t i = 0; i < block.words; ++i, ++element, panel += Vectors * lanes) {
+    __m512i query[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v)
+      query[v] = _mm512_loadu_si512(panel + static_cast<std::size_t>(v) * lanes);
+#pragma GCC unroll 24
+    for (int r = 0; r < Rows; ++r) {
+      const __m512i codes =
+          _mm512_set1_epi32(static_cast<int>(element[static_cast<std::size_t>(r) * stride]));
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v)
+        sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], codes, query[v]);
+    }
+  }
+
+  alignas(64) float dots[Rows][Vectors * lanes];
+#pragma GCC unroll 24
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) {
+      const std::size_t lane = static_cast<std::size_t>(v) * lanes;
+      const __m512i dot = _mm512_add_epi32(sum[r][v], _mm512_loadu_si512(block.biases + lane));
+      _mm512_store_ps(dots[r] + lane, _mm512_cvtepi32_ps(dot));
+    }
+  return select<Rows, Vectors>(block, first_row, dots, out);
+}
+
+template <int Rows, int Vectors>
+std::size_t filter_tiles(const byte_block& block, std::size_t& row, filter_candidate* out) {
   std::size_t count = 0;
-  for (std::size_t row = 0; row < block.row_count; row += Rows)
+  for (; row + Rows <= block.row_count; row += Rows)
     count += filter_tile<Rows, Vectors>(block, row, out + count);
   return count;
 }
 
+// 24 registers of sums, and smaller tiles for the rows that are left.
+template <int Vectors>
+std::size_t filter_rows(const byte_block& block, filter_candidate* out) {
+  std::size_t row = 0;
+  std::size_t count = filter_tiles<24 / Vectors, Vectors>(block, row, out);
+  count += filter_tiles<4, Vectors>(block, row, out + count);
+  return count + filter_tiles<1, Vectors>(block, row, out + count);
+}
+
 std::size_t filter(const byte_block& block, std::size_t vectors, filter_candidate* out) noexcept {
-  return vectors == 1 ? filter_rows<24, 1>(block, out) : filter_rows<12, 2>(block, out);
+  switch (vectors) {
+  case 1:
+    return filter_rows<1>(block, out);
+  case 2:
+    return filter_rows<2>(block, out);
+  case 3:
+    return filter_rows<3>(block, out);
+  default:
+    return filter_rows<4>(block, out);
+  }
 }
 
 } // namespace

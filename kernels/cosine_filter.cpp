@@ -44,6 +44,18 @@ void pack(const Word* from, std::size_t stride, std::size_t words, const panel_l
   }
 }
 
+// The byte product takes unsigned by signed bytes. Rows stay code + 128; a query's become plain
+// codes here. Returns the bias that takes 128 * (sum of the query's codes) off again.
+std::int32_t make_signed(std::span<std::uint32_t> words) {
+  std::int32_t sum = 0;
+  for (std::uint32_t& word : words) {
+    word ^= 0x8080'8080;
+    for (int shift = 0; shift < 32; shift += 8)
+      sum += static_cast<std::int8_t>(word >> shift);
+  }
+  return -128 * sum;
+}
+
 void widen_rows(const cosine_variant& variant, const row_view& rows, std::size_t first,
                 std::size_t count, std::vector<float>& out) {
   if (out.size() < count * rows.dim) out.resize(count * rows.dim);
@@ -95,7 +107,7 @@ std::size_t float_pass::filter(std::size_t at, std::size_t count, std::size_t fi
 byte_pass::byte_pass(const cosine_variant& variant, const byte_filter& filter,
                      const query_block& block, const row_view& rows, filter_memory& memory)
     : variant_(variant), filter_(filter), rows_(rows), memory_(memory),
-      layout_(layout_of(variant, block)), stride_((rows.dim + 63) / 64 * 64) {
+      layout_(layout_of(variant, block)), stride_((rows.dim + 63) / 64 * 16) {
   const double n = static_cast<double>(rows.dim);
   error_ = static_cast<float>(1.01 * (n / 32 + 11 + 15 + 5) * u);
   encode_queries(block);
@@ -103,35 +115,24 @@ byte_pass::byte_pass(const cosine_variant& variant, const byte_filter& filter,
 
 void byte_pass::encode_queries(const query_block& block) {
   const std::size_t queries = layout_.queries;
-  const std::size_t words_per_stride = stride_ / sizeof(std::uint32_t);
-  memory_.query_words.resize(queries * words_per_stride);
-  // Words for the packing, bytes for the coding.
-  auto* codes = reinterpret_cast<std::uint8_t*>(memory_.query_words.data());
+  memory_.query_words.resize(queries * stride_);
   for (auto* v : {&memory_.query_scales, &memory_.query_residuals, &memory_.slopes})
     v->assign(layout_.padded(), 0.0f);
   memory_.biases.assign(layout_.padded(), 0);
-  filter_.encode(block.queries.data(), queries, rows_.dim, codes, stride_,
+  filter_.encode(block.queries.data(), queries, rows_.dim, memory_.query_words.data(), stride_,
                  memory_.query_scales.data(), memory_.query_residuals.data());
   for (std::size_t q = 0; q < queries; ++q) {
     const float inverse_norm = block.inverse_norms[q];
     memory_.query_scales[q] *= inverse_norm;
     memory_.query_residuals[q] *= inverse_norm * residual_margin;
     memory_.slopes[q] = 1.0f + memory_.query_residuals[q];
-    // The instruction multiplies unsigned by signed bytes: rows stay code + 128, queries become
-    // plain codes, and the bias takes 128 * (sum of the query's codes) off again.
-    std::int32_t sum = 0;
-    for (std::size_t i = q * stride_; i < (q + 1) * stride_; ++i) {
-      sum += codes[i] - 128;
-      codes[i] ^= 0x80;
-    }
-    memory_.biases[q] = -128 * sum;
+    memory_.biases[q] = make_signed({memory_.query_words.data() + q * stride_, stride_});
   }
-  pack(memory_.query_words.data(), words_per_stride, (rows_.dim + 3) / 4, layout_,
-       memory_.byte_panels);
+  pack(memory_.query_words.data(), stride_, (rows_.dim + 3) / 4, layout_, memory_.byte_panels);
 }
 
 std::size_t byte_pass::rows_in_hand() const {
-  return rows_that_fit(stride_ * 2);
+  return rows_that_fit(stride_ * sizeof(std::uint32_t) * 2);
 }
 
 void byte_pass::take(std::size_t first, std::size_t count) {

@@ -44,7 +44,7 @@ struct filter_memory {
   std::vector<std::uint32_t> query_words; // codes of the queries, four a word
   std::vector<std::uint32_t> byte_panels; // panels one after another, each [words, lanes]
   std::vector<std::int32_t> biases;       // [padded queries]
-  std::vector<std::uint8_t> row_codes;    // of the rows in hand
+  std::vector<std::uint32_t> row_codes;   // of the rows in hand, four a word
   std::vector<float> row_scales;
   std::vector<float> row_residuals;
   std::vector<float> query_scales;    // [padded queries]

@@ -202,26 +202,37 @@ private:
                   [t = scratch_.lists[q].threshold](const contender& c) { return c.upper < t; });
   }
 
-  // Gives the waiting contenders their canonical scores and offers them.
+  // Scores waiting contenders canonically, the most promising first, until the rest cannot enter.
   void refine(std::size_t q) {
-    drop_beaten(q);
     auto& waiting = scratch_.lists[q].waiting;
+    std::make_heap(waiting.begin(), waiting.end(), promises_less);
+    while (!waiting.empty() && waiting.front().upper >= scratch_.lists[q].threshold) {
+      const std::size_t count = std::min(refined_rows, waiting.size());
+      for (std::size_t i = 0; i < count; ++i)
+        std::pop_heap(waiting.begin(), waiting.end() - static_cast<std::ptrdiff_t>(i),
+                      promises_less);
+      offer_canonical(q, std::span(waiting).last(count));
+      waiting.resize(waiting.size() - count);
+      raise_threshold(q, best_[q].threshold());
+    }
+    waiting.clear();
+  }
+
+  static bool promises_less(const contender& a, const contender& b) { return a.upper < b.upper; }
+
+  void offer_canonical(std::size_t q, std::span<const contender> contenders) {
     const float* query = block_.queries.row(q).data();
     std::array<const void*, refined_rows> row_pointers;
     std::array<float, refined_rows> dots;
-    for (std::size_t i = 0; i < waiting.size(); i += refined_rows) {
-      const std::size_t count = std::min(refined_rows, waiting.size() - i);
-      for (std::size_t j = 0; j < count; ++j)
-        row_pointers[j] = rows_.row(waiting[i + j].row);
-      variant_.dots(&query, 1, row_pointers.data(), count, rows_.type, rows_.dim, dots.data());
-      for (std::size_t j = 0; j < count; ++j) {
-        const row_id row = waiting[i + j].row;
-        best_[q].offer({row, score_of(dots[j], block_.inverse_norms[q], rows_.inverse_norms[row])});
-      }
+    for (std::size_t i = 0; i < contenders.size(); ++i)
+      row_pointers[i] = rows_.row(contenders[i].row);
+    variant_.dots(&query, 1, row_pointers.data(), contenders.size(), rows_.type, rows_.dim,
+                  dots.data());
+    for (std::size_t i = 0; i < contenders.size(); ++i) {
+      const row_id row = contenders[i].row;
+      best_[q].offer({row, score_of(dots[i], block_.inverse_norms[q], rows_.inverse_norms[row])});
     }
-    refined_ += waiting.size();
-    waiting.clear();
-    raise_threshold(q, best_[q].threshold());
+    refined_ += contenders.size();
   }
 
   // A canonical score costs about as much as a dozen pairs of the byte pass save over the float

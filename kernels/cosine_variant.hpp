@@ -59,8 +59,8 @@ struct cosine_variant {
 /// A block of rows against a panel of queries, both as int8 codes: vector = scale * code +
 /// residual.
 struct byte_block {
-  const std::uint8_t* rows;   ///< [row_count, stride] code + 128
-  std::size_t stride;         ///< bytes from row to row
+  const std::uint32_t* rows;  ///< [row_count, stride] code + 128, four a word
+  std::size_t stride;         ///< words from row to row
   const float* row_scales;    ///< [row_count] scale * inverse norm
   const float* row_residuals; ///< [row_count] bound on |residual| / |row|
   std::size_t row_count;      ///< at least 1
@@ -74,10 +74,11 @@ struct byte_block {
 
 /// A filter pass over int8 codes: four times the float32 rate, with a wider error bound.
 struct byte_filter {
-  /// Codes `count` contiguous vectors [dim]: out [count, stride] code + 128 with codes in
-  /// [-127, 127], code 0 past dim; the scale of each, and |vector - scale * code| in float32 with a
-  /// relative error below dim * 2^-23. `stride` is a multiple of 64 and at least dim.
-  void (*encode)(const float* vectors, std::size_t count, std::size_t dim, std::uint8_t* out,
+  /// Codes `count` contiguous vectors [dim]: out [count, stride] code + 128, four a word, with
+  /// codes in [-127, 127] and code 0 past dim; the scale of each, and |vector - scale * code| in
+  /// float32 with a relative error below dim * 2^-23. `stride` is in words, a multiple of 16, at
+  /// least dim / 4.
+  void (*encode)(const float* vectors, std::size_t count, std::size_t dim, std::uint32_t* out,
                  std::size_t stride, float* scales, float* residuals) noexcept;
 
   /// Writes every pair with score >= cut - slope * residual; as `cosine_variant::filter`. The sums

@@ -199,6 +199,47 @@ TEST_P(search_by, rows_that_differ_in_their_last_bits_rank_by_canonical_score) {
   }
 }
 
+// What int8 codes represent badly: one huge component in each row, or magnitudes over many decades.
+TEST_P(search_by, rows_with_outliers_rank_by_canonical_score) {
+  matrix spiked = random_matrix(1500, 200, 30);
+  for (std::size_t r = 0; r < spiked.rows; ++r)
+    spiked.row(r)[r % 200] = r % 2 ? 300.0f : -40.0f;
+  matrix wide = random_matrix(1500, 200, 31);
+  for (float& x : wide.data)
+    x = x * x * x * x * x * x * x;
+  for (const matrix* m : {&spiked, &wide})
+    for (element_type type : {element_type::f32, element_type::bf16}) {
+      const stored_rows rows(*m, type);
+      for (const matrix& q : {random_matrix(70, 200, 32), wide}) {
+        const query_set queries(q);
+        const query_block some = queries.block(0, 70);
+        for (std::size_t k : {1, 10, 200})
+          EXPECT_EQ(run(some, rows.view(), k), scalar_search(some, rows.view(), k));
+      }
+    }
+}
+
+// Enough rows for a first pass that does not pay to be given up in the middle of a call.
+TEST_P(search_by, changes_the_first_pass_without_a_trace) {
+  matrix m = random_matrix(9000, 24, 33);
+  for (std::size_t r = 1; r < m.rows; ++r) { // near-copies: no bound can tell them apart
+    std::copy(m.row(0).begin(), m.row(0).end(), m.row(r).begin());
+    m.row(r)[r % 24] += 1e-6f * static_cast<float>(r % 101);
+  }
+  const stored_rows rows(m, element_type::f32);
+  const query_set queries(random_matrix(32, 24, 34));
+  EXPECT_EQ(run(queries.block(), rows.view(), 10), scalar_search(queries.block(), rows.view(), 10));
+}
+
+TEST_P(search_by, a_row_that_equals_the_query_comes_first) {
+  const auto m = random_matrix(3000, 90, 35);
+  const stored_rows rows(m, element_type::f32);
+  const query_set queries(m);
+  const auto found = run(queries.block(500, 100), rows.view(), 1);
+  for (std::size_t q = 0; q < 100; ++q)
+    EXPECT_EQ(found[q][0].id, 500 + q);
+}
+
 // The sums of these rows cancel, so that the order of summation shows in every score.
 TEST_P(search_by, cancelling_sums_rank_by_canonical_score) {
   matrix m = random_matrix(1500, 256, 24);
