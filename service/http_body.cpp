@@ -1,0 +1,29 @@
+#include "engram/service/http_body.hpp"
+
+#include <civetweb.h>
+
+#include <memory>
+
+namespace engram {
+
+http_body::int_type http_body::underflow() {
+  if (too_large_ || broken_) return traits_type::eof();
+  const int count = mg_read(connection_, buffer_.data(), buffer_.size());
+  broken_ = count < 0 || clock_.now() > due_;
+  if (count <= 0 || broken_) return traits_type::eof();
+  read_ += static_cast<std::uint64_t>(count);
+  too_large_ = read_ > limit_;
+  if (too_large_) return traits_type::eof();
+  setg(buffer_.data(), buffer_.data(), buffer_.data() + count);
+  return traits_type::to_int_type(*gptr());
+}
+
+void drop_rest_of_body(mg_connection* connection, const clock_source& clock, duration patience) {
+  constexpr std::size_t size = 256 * 1024;
+  const auto buffer = std::make_unique<char[]>(size);
+  const time_point due = clock.now() + patience;
+  while (mg_read(connection, buffer.get(), size) > 0 && clock.now() < due) {
+  }
+}
+
+} // namespace engram

@@ -1,0 +1,90 @@
+#pragma once
+
+#include "engram/datasets/text_embedder.hpp"
+#include "engram/pipeline/pipeline.hpp"
+#include "engram/service/http_server.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http_client.hpp"
+
+namespace engram::testing {
+
+/// A server on a free port with three small datasets: the collection "animals" (4 rows of dimension
+/// 3, with labels), the collection "stories" (with an embedder) and the graph "animals-graph".
+class server_test : public ::testing::Test {
+protected:
+  static constexpr std::uint64_t max_body = 64 * 1024;
+
+  void SetUp() override {
+    pipeline_options options;
+    options.gpu.enabled = false;
+    options.cpu.threads = 1;
+    auto started = pipeline::start(options);
+    ASSERT_TRUE(started) << started.error().message;
+    pipe = std::move(*started);
+    publish_animals();
+    publish_stories();
+
+    server_options door;
+    door.port = 0;
+    door.threads = 8;
+    door.max_body_bytes = max_body;
+    auto listening = http_server::start(*pipe, door);
+    ASSERT_TRUE(listening) << listening.error().message;
+    server = std::move(*listening);
+    port = server->port();
+  }
+
+  void publish_animals() {
+    const std::array<float, 12> rows{1, 0, 0, 0, 1, 0, 0, 0, 1, 0.6f, 0.8f, 0};
+    auto made = vector_collection::make(matrix_view<const float>{rows.data(), 4, 3},
+                                        element_type::f32, {"dog", "cat", "fish", "\"puppy\"\n"});
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_TRUE(pipe->publish("animals", *made));
+
+    auto graph = activation_graph::make(4, {{0, 1, 0.5f}, {0, 2, 0.9f}, {2, 3, 1.0f}},
+                                        {"dog, domestic dog", "cat", "wolf, Wild_Dog", "howl"});
+    ASSERT_TRUE(graph) << graph.error().message;
+    ASSERT_TRUE(pipe->publish("animals-graph", *graph));
+  }
+
+  void publish_stories() {
+    const std::vector<std::string> texts{"a dog barks", "a cat sleeps", "the moon shines"};
+    const auto embedder = std::make_shared<const text_embedder>(text_embedder::fit(16, texts));
+    std::vector<float> rows;
+    for (const auto& text : texts) {
+      const auto row = embedder->embed(text);
+      ASSERT_TRUE(row) << row.error().message;
+      rows.insert(rows.end(), row->begin(), row->end());
+    }
+    auto made = vector_collection::make(matrix_view<const float>{rows.data(), texts.size(), 16},
+                                        element_type::f32, texts, embedder);
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_TRUE(pipe->publish("stories", *made));
+  }
+
+  /// Posts and returns the parsed body, after checking the status.
+  nlohmann::json post_json(std::string_view path, std::string_view body, int status = 200) {
+    const auto response = post(port, path, body);
+    EXPECT_EQ(response.status, status) << path << ' ' << body << " -> " << response.body;
+    return nlohmann::json::parse(response.body, nullptr, false);
+  }
+
+  bool is_alive() {
+    return post(port, "/v1/search", R"({"collection":"animals","query":[1,0,0],"k":1})").status ==
+           200;
+  }
+
+  std::unique_ptr<pipeline> pipe;
+  std::unique_ptr<http_server> server;
+  std::uint16_t port = 0;
+};
+
+} // namespace engram::testing
