@@ -26,6 +26,8 @@ enum exit_code : int {
   exit_run_time = 3,       ///< something failed while running
 };
 
+inline constexpr bool built_with_cuda = ENGRAM_HAS_CUDA;
+
 /// What every command understands. Filled before any command runs.
 struct common_options {
   std::string config_file; ///< --config
@@ -48,8 +50,10 @@ std::filesystem::path store_directory(const options& values);
 int report_usage_error(const error& why);
 /// Prints "engram: MESSAGE" to standard error and returns exit_run_time.
 int report_run_time_error(const error& why);
+/// The same for a pipeline that does not start: its options are the configuration's fault.
+int report_start_error(const error& why);
 
-void add_start_command(CLI::App& app, const common_options& common, int& exit_code);
+void add_start_command(CLI::App& app, common_options& common, int& exit_code);
 void add_search_command(CLI::App& app, const common_options& common, int& exit_code);
 void add_spread_command(CLI::App& app, const common_options& common, int& exit_code);
 void add_replay_command(CLI::App& app, const common_options& common, int& exit_code);

@@ -1,0 +1,49 @@
+#include "engram/app/commands.hpp"
+#include "engram/app/table.hpp"
+#include "engram/pipeline/pipeline.hpp"
+#include "engram/service/json_writer.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+namespace engram {
+
+namespace {
+
+int run_list(const common_options& common) {
+  const auto config = load(common);
+  if (!config) return report_usage_error(config.error());
+  const auto pipe = pipeline::start(config->values.pipeline);
+  if (!pipe) return report_start_error(pipe.error());
+  json_writer out;
+  out.begin_object().key("faults").begin_array();
+  text_table table{{{"site"}, {"setting"}, {"meaning"}}};
+  for (const auto& site : (*pipe)->faults()) {
+    out.begin_object().field("site", site.name).field("setting", site.setting);
+    out.field("meaning", site.meaning).end_object();
+    table.add({site.name, site.setting, site.meaning});
+  }
+  out.end_array().end_object();
+  std::printf("%s\n", common.json ? out.take().c_str() : table.to_string(terminal_width()).c_str());
+  return exit_fine;
+}
+
+} // namespace
+
+void add_faults_command(CLI::App& app, const common_options& common, int& exit_code) {
+  auto* faults = app.add_subcommand("faults", "Show where trouble can be made on purpose");
+  faults->require_subcommand(1);
+  auto* list =
+      faults->add_subcommand("list", "List the fault points of a pipeline with this configuration");
+  list->footer(
+      "Arm them with --faults.points, with $ENGRAM_FAILPOINTS (separated by ;) or in a replay's\n"
+      "timeline: SITE=[P%][COUNT*]TASK[(ARG)], chained by ->. Tasks: off, return(oom|transient|\n"
+      "sticky|no_device), delay(MILLISECONDS), hang, exit, corrupt.\n\n"
+      "Examples:\n"
+      "  engram faults list --gpu.devices sim:h100\n"
+      "  ENGRAM_FAILPOINTS='gpu0.launch=5%return(transient)' engram start --gpu.devices sim:h100");
+  list->callback([&common, &exit_code] { exit_code = run_list(common); });
+}
+
+} // namespace engram

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <chrono>
+#include <initializer_list>
+
+namespace engram {
+
+/// From now on these signals wait for `wait_for_signal`, in this thread and those it starts;
+/// SIGPIPE is ignored. Call it before any other thread exists.
+void hold_signals(std::initializer_list<int> signals);
+
+/// Returns the next of the held signals.
+int wait_for_signal();
+/// As above, or 0 after `patience`.
+int wait_for_signal(std::chrono::milliseconds patience);
+
+} // namespace engram

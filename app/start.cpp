@@ -1,0 +1,239 @@
+#include "engram/app/commands.hpp"
+#include "engram/app/signals.hpp"
+#include "engram/app/stored_datasets.hpp"
+#include "engram/app/table.hpp"
+#include "engram/service/http_server.hpp"
+#include "engram/service/json_writer.hpp"
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+namespace engram {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+milliseconds whole_milliseconds(double ms) {
+  return milliseconds{static_cast<std::int64_t>(ms)};
+}
+
+/// A process that owns its machine pins its threads unless told otherwise.
+configuration for_daemon(configuration config) {
+  if (config.origins.at("runtime.pin_threads") == "default") {
+    config.values.pipeline.runtime.pin_threads = true;
+    config.origins.at("runtime.pin_threads") = "default of the daemon";
+  }
+  return config;
+}
+
+/// Returns the settings in $ENGRAM_FAILPOINTS, which stand between semicolons.
+std::vector<std::string> failpoints() {
+  std::vector<std::string> out;
+  const char* variable = std::getenv("ENGRAM_FAILPOINTS");
+  std::string_view rest = variable ? variable : "";
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find(';'), rest.size());
+    if (end > 0) out.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return out;
+}
+
+std::string names(const std::vector<device_health>& devices) {
+  std::string out;
+  for (const auto& device : devices) {
+    out += (out.empty() ? "" : ", ") + device.info.name;
+    if (device.info.kind != device_kind::cpu) out += " (" + device.info.model + ")";
+  }
+  return out;
+}
+
+/// The daemon: a pipeline, its HTTP door, and the signals that steer them.
+class daemon {
+public:
+  daemon(const common_options& common, configuration config)
+      : common_(common), config_(std::move(config)) {}
+
+  int run() {
+    auto started = pipeline::start(config_.values.pipeline);
+    if (!started) return report_start_error(started.error());
+    pipe_ = std::move(*started);
+    for (const auto& setting : failpoints())
+      if (const auto armed = pipe_->arm_fault(setting); !armed)
+        return report_usage_error(
+            {armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message});
+
+    auto listening = http_server::start(*pipe_, config_.values.server);
+    if (!listening) return report_start_error(listening.error());
+    server_ = std::move(*listening);
+    server_->hold_readiness("loading");
+    if (const auto loaded = load_datasets(); !loaded) return report_run_time_error(loaded.error());
+    server_->hold_readiness({});
+    announce();
+    return steer();
+  }
+
+private:
+  result<void> load_datasets() {
+    const dataset_store store{store_directory(config_.values)};
+    std::vector<std::string> wanted = config_.values.datasets.load;
+    if (wanted.empty())
+      for (const auto& each : store.list())
+        wanted.push_back(each.name);
+    if (wanted.empty())
+      spdlog::warn("no datasets in {}: only similarity can be asked for",
+                   store.directory().string());
+    for (const auto& name : wanted) {
+      const auto which = parse_dataset_reference(name);
+      if (!which) return which.error();
+      const auto what = store.describe(which->name, which->version);
+      if (!what) return what.error();
+      const auto begin = std::chrono::steady_clock::now();
+      const auto data = publish_stored(*pipe_, store, *which);
+      if (!data) return data.error();
+      spdlog::info("loaded {} version {}: {} in {:.2f} s", what->name, what->version,
+                   shape_of(*what), to_seconds(std::chrono::steady_clock::now() - begin));
+    }
+    return {};
+  }
+
+  void announce() {
+    const auto devices = pipe_->health().devices;
+    if (common_.json) {
+      json_writer out;
+      out.begin_object().field("address", server_->address()).field("port", server_->port());
+      out.field("datasets", pipe_->datasets().size()).key("devices").begin_array();
+      for (const auto& device : devices)
+        out.value(device.info.name);
+      out.end_array().end_object();
+      std::printf("%s\n", out.take().c_str());
+    } else {
+      const auto count = pipe_->datasets().size();
+      std::printf("engram is ready on %s (%zu dataset%s; devices: %s)\n",
+                  server_->address().c_str(), count, count == 1 ? "" : "s", names(devices).c_str());
+    }
+    std::fflush(stdout);
+  }
+
+  /// Waits for signals until one has ended the daemon.
+  int steer() {
+    for (;;) {
+      const int signal = wait_for_signal();
+      if (signal == SIGHUP) {
+        reload();
+        continue;
+      }
+      spdlog::info("{}: draining {} requests, again to end at once",
+                   signal == SIGINT ? "SIGINT" : "SIGTERM", pipe_->health().in_flight);
+      return drain();
+    }
+  }
+
+  void reload() {
+    auto fresh = load(common_);
+    if (!fresh) {
+      spdlog::error("SIGHUP: the configuration stays as it was: {}", fresh.error().message);
+      return;
+    }
+    auto config = for_daemon(std::move(*fresh));
+    std::string stuck;
+    for (const auto& key : restart_needed(config_.values, config.values))
+      stuck += (stuck.empty() ? "" : ", ") + key;
+    if (!stuck.empty()) {
+      spdlog::error("SIGHUP: the configuration stays as it was: {} cannot change without a restart",
+                    stuck);
+      return;
+    }
+    if (const auto taken = pipe_->reload(config.values.pipeline); !taken) {
+      spdlog::error("SIGHUP: the configuration stays as it was: {}", taken.error().message);
+      return;
+    }
+    for (const auto& key : all_keys()) {
+      const auto before = value_of(config_.values, key.key),
+                 after = value_of(config.values, key.key);
+      if (before != after) spdlog::info("SIGHUP: {} = {} (was {})", key.key, after, before);
+    }
+    spdlog::info("SIGHUP: the configuration is in effect");
+    config_ = std::move(config);
+  }
+
+  /// Readiness goes first, so that whoever balances load looks elsewhere; then the pipeline refuses
+  /// what is new and answers what it has; then the answers are written.
+  int drain() {
+    server_->hold_readiness("draining");
+    std::atomic<bool> done{false};
+    bool all_served = false;
+    std::jthread work{[&] {
+      all_served = pipe_->stop(whole_milliseconds(config_.values.server.drain_timeout_ms));
+      all_served = server_->stop() && all_served;
+      done = true;
+    }};
+    while (!done) {
+      const int signal = wait_for_signal(milliseconds{20});
+      if (signal != SIGINT && signal != SIGTERM) continue;
+      spdlog::warn("asked again: ending at once with {} requests unanswered",
+                   pipe_->health().in_flight);
+      std::_Exit(exit_run_time);
+    }
+    work.join();
+    const auto counts = pipe_->counts();
+    spdlog::info("stopped: {} requests accepted, {} answered", counts.accepted, counts.answered);
+    if (!all_served)
+      spdlog::warn("not every request could be served within server.drain_timeout_ms");
+    return all_served ? exit_fine : exit_run_time;
+  }
+
+  const common_options& common_;
+  configuration config_;
+  std::unique_ptr<pipeline> pipe_;
+  std::unique_ptr<http_server> server_;
+};
+
+int run_start(const common_options& common) {
+  hold_signals({SIGINT, SIGTERM, SIGHUP});
+  spdlog::set_default_logger(spdlog::stderr_color_mt("engram"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%-7l%$ %v");
+  auto config = load(common);
+  if (!config) return report_usage_error(config.error());
+  return daemon{common, for_daemon(std::move(*config))}.run();
+}
+
+} // namespace
+
+void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "start", "Serve the datasets of the store over HTTP until a signal ends it");
+  const auto flag = [&common](const char* key) {
+    return [&common, key](const std::string& value) { common.flags.emplace_back(key, value); };
+  };
+  command->add_option_function<std::string>("--host", flag("server.host"), "Address to listen on")
+      ->type_name("HOST");
+  command
+      ->add_option_function<std::string>("--port", flag("server.port"),
+                                         "Port to listen on; 0: any free one")
+      ->type_name("PORT");
+  command->footer("Routes: GET / lists them. SIGINT and SIGTERM: take nothing new, answer what was "
+                  "accepted, end; a\n"
+                  "second one ends at once. SIGHUP: read the configuration again; refused whole if "
+                  "anything is wrong.\n"
+                  "ENGRAM_FAILPOINTS arms fault points (`engram faults list`).\n\n"
+                  "Examples:\n"
+                  "  engram start\n"
+                  "  engram start --config engram.toml --port 0\n"
+                  "  engram start --gpu.devices sim:h100 --set batching.max_wait_ms=2\n"
+                  "  curl -d '{\"collection\":\"wordnet\",\"text\":\"guide dog\",\"k\":3}' "
+                  "localhost:8080/v1/search");
+  command->callback([&common, &exit_code] { exit_code = run_start(common); });
+}
+
+} // namespace engram
