@@ -1,5 +1,6 @@
 #include "engram/datasets/collection_builder.hpp"
 
+#include "engram/datasets/text_embedder.hpp"
 #include "engram/kernels/cosine.hpp"
 #include "engram/kernels/float16.hpp"
 
@@ -134,6 +135,10 @@ collection_builder::finish(std::vector<std::string> labels,
     return error{ec::invalid_argument, std::to_string(labels.size()) + " labels for " +
                                            std::to_string(target_->size_) +
                                            " rows; give one label a row or none"};
+  if (embedder && embedder->dim() != target_->dim_)
+    return error{ec::invalid_argument, "an embedder of dim " + std::to_string(embedder->dim()) +
+                                           " cannot make queries for a collection of dim " +
+                                           std::to_string(target_->dim_)};
   target_->labels_ = std::move(labels);
   target_->embedder_ = std::move(embedder);
   return std::shared_ptr<const vector_collection>(std::move(target_));

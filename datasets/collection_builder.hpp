@@ -36,7 +36,7 @@ public:
   result<void> accept_storage();
 
   /// Returns the collection. Every row has been filled. `invalid_argument`: labels that are neither
-  /// empty nor one a row.
+  /// empty nor one a row, an embedder of another dim.
   result<std::shared_ptr<const vector_collection>>
   finish(std::vector<std::string> labels, std::shared_ptr<const text_embedder> embedder) &&;
 

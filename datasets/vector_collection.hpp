@@ -25,7 +25,7 @@ public:
   /// Copies `rows` [n, dim] into storage of `type`. Rows with extreme norms are rescaled by a power
   /// of two (cosines do not change). `invalid_argument`: n = 0 or above 2^32 - 1, dim
   /// outside 1..8192, a NaN or an infinity (names the row and column of the first one), labels that
-  /// are neither empty nor n.
+  /// are neither empty nor n, an embedder of another dim.
   static result<std::shared_ptr<const vector_collection>>
   make(matrix_view<const float> rows, element_type type = element_type::f32,
        std::vector<std::string> labels = {},

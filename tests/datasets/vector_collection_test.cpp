@@ -1,4 +1,5 @@
 #include "engram/datasets/collection_builder.hpp"
+#include "engram/datasets/text_embedder.hpp"
 #include "engram/datasets/vector_collection.hpp"
 #include "engram/kernels/cosine.hpp"
 
@@ -152,6 +153,14 @@ TEST(vector_collection, names_the_row_of_the_whole_collection_far_into_it) {
   const auto made = vector_collection::make({given.data(), n, dim});
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, HasSubstr("row 4321, column 5"));
+}
+
+TEST(vector_collection, refuses_an_embedder_of_another_dim) {
+  const std::vector<float> given{1, 2};
+  const auto embedder = std::make_shared<text_embedder>(text_embedder::fit(3, {"dog"}));
+  const auto made = vector_collection::make({given.data(), 1, 2}, element_type::f32, {}, embedder);
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().message, HasSubstr("an embedder of dim 3"));
 }
 
 TEST(vector_collection, answers_no_label_when_it_has_none) {
