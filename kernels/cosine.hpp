@@ -81,6 +81,11 @@ struct cosine_kernels {
   /// Offers rows [first, last) to best[i], the running top-k of query i, for every query; each may
   /// keep a different k. What ends in `best` does not depend on how the rows were cut into calls or
   /// the queries into blocks. best.size() == queries.rows().
+  /// Single-threaded; a call prepares its queries anew, so let it have enough rows: 2,048 or more
+  /// with up to 4 queries (they stream at the speed of memory), 4,096 to 16,384 with more. Let a
+  /// thread keep one `best` for all the blocks that it takes, because a filled top-k lets the
+  /// filter drop nearly everything, and split the rows among threads, not the queries: then each
+  /// row is read once.
   void (*search_rows)(const query_block& block, const row_view& rows, std::size_t first,
                       std::size_t last, std::span<top_k> best, search_scratch& scratch);
 };
