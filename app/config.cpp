@@ -12,6 +12,11 @@ namespace engram {
 
 namespace {
 
+void print(const common_options& common, json_writer& json, const text_table& table) {
+  std::fputs((common.json ? json.take() + '\n' : table.to_string(terminal_width())).c_str(),
+             stdout);
+}
+
 int run_show(const common_options& common, bool as_toml) {
   const auto config = load(common);
   if (!config) return report_usage_error(config.error());
@@ -32,7 +37,7 @@ int run_show(const common_options& common, bool as_toml) {
     table.add({key.key, value, origin});
   }
   out.end_array().end_object();
-  std::printf("%s\n", common.json ? out.take().c_str() : table.to_string(terminal_width()).c_str());
+  print(common, out, table);
   return exit_fine;
 }
 
@@ -72,7 +77,7 @@ int list_presets(const common_options& common) {
     table.add({preset.name, preset.summary});
   }
   out.end_array().end_object();
-  std::printf("%s\n", common.json ? out.take().c_str() : table.to_string(terminal_width()).c_str());
+  print(common, out, table);
   return exit_fine;
 }
 
@@ -86,7 +91,7 @@ int show_preset(const common_options& common, const std::string& name) {
   json_writer out;
   out.begin_object().field("name", at->name).field("summary", at->summary);
   out.field("toml", at->toml).end_object();
-  std::printf("%s\n", common.json ? out.take().c_str() : at->toml.c_str());
+  std::fputs((common.json ? out.take() + '\n' : at->toml).c_str(), stdout);
   return exit_fine;
 }
 

@@ -253,16 +253,18 @@ void add_import(CLI::App& dataset, const common_options& common, int& exit_code)
       ->type_name("[DIR]")
       ->expected(0, 1);
   command->add_option("--kind", given->kind, "What FILE holds, if its ending does not tell")
+      ->type_name("KIND")
       ->check(CLI::IsMember({"vectors", "graph"}));
   command->add_option("--type", given->type, "How vectors are stored")
+      ->type_name("TYPE")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
   command->add_option("--labels", given->labels, "A text file with one label a line")
       ->type_name("FILE");
   command->add_option("--limit", given->limit,
                       "WordNet: keep this many synsets, the best connected first");
-  command->add_option("--dim", given->dim, "WordNet: dimension of the embedding")
-      ->check(CLI::Range(1, 8192))
+  command->add_option("--dim", given->dim, "WordNet: dimension of the embedding, 1 to 8192")
+      ->check(CLI::Range(1, 8192).description(""))
       ->capture_default_str();
   command->footer("WordNet becomes two datasets: the collection NAME and the graph NAME-graph.\n\n"
                   "Examples:\n"

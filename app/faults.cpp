@@ -25,7 +25,7 @@ int run_list(const common_options& common) {
     table.add({site.name, site.setting, site.meaning});
   }
   out.end_array().end_object();
-  std::printf("%s\n", common.json ? out.take().c_str() : table.to_string(terminal_width()).c_str());
+  std::fputs((common.json ? out.take() + '\n' : table.to_string(terminal_width())).c_str(), stdout);
   return exit_fine;
 }
 

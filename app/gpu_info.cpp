@@ -85,7 +85,8 @@ void print_profiles() {
                number("%.1f us", p.launch_seconds * 1e6),
                number("%.0f GB/s", p.pcie_bytes_per_second / 1e9),
                number("%.0f GB/s", p.memory_bytes_per_second / 1e9),
-               number("%.1f TFLOP/s", p.flops / 1e12), number("%.2g /s", p.edges_per_second)});
+               number("%.1f TFLOP/s", p.flops / 1e12),
+               number("%.0f G/s", p.edges_per_second / 1e9)});
   std::printf("\nSimulated GPUs, right answers at the times such a GPU would give them\n"
               "(use one with --gpu.devices sim:h100):\n\n%s",
               table.to_string().c_str());

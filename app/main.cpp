@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
 
 namespace {
 
@@ -43,13 +44,28 @@ void add_common_options(CLI::App& app, engram::common_options& common) {
              "  engram start --port 8080");
 }
 
+/// Says what is wrong with the command line.
+std::string sentence(const CLI::App& app, const CLI::ParseError& wrong) {
+  const std::string more = " (--help tells more)";
+  if (!app.get_subcommands().empty()) return wrong.what() + more;
+  const auto rest = app.remaining();
+  if (rest.empty()) return "a command is missing" + more;
+  return (rest.front().starts_with('-') ? "unknown option " : "unknown command ") + rest.front() +
+         more;
+}
+
 int run(int argc, char** argv) {
   engram::common_options common;
   int exit_code = engram::exit_fine;
   CLI::App app{"Cosine similarity and activation spreading on CPUs and GPUs that fail", "engram"};
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_help_all_flag();
+  const auto look = app.get_formatter();
+  for (const char* noise : {"TEXT", "REQUIRED"})
+    look->label(noise, "");
+  look->label("UINT", "N");
+  look->label("FLOAT", "X");
+  look->column_width(28);
   add_common_options(app, common);
   add_commands(app, common, exit_code);
   try {
@@ -57,8 +73,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& asked) {
     return app.exit(asked); // --help
   } catch (const CLI::ParseError& wrong) {
-    return engram::report_usage_error(
-        {engram::ec::invalid_argument, std::string{wrong.what()} + " (--help tells more)"});
+    return engram::report_usage_error({engram::ec::invalid_argument, sentence(app, wrong)});
   }
   return exit_code;
 }

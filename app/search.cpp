@@ -110,12 +110,13 @@ void add_search_command(CLI::App& app, const common_options& common, int& exit_c
       ->type_name("ROW");
   command->add_option("-k,--k", given->k, "How many rows to return, 1 to 2048")
       ->capture_default_str();
-  command->add_option("--deadline-ms", given->deadline_ms, "Give up after this time")
+  command->add_option("--deadline-ms", given->deadline_ms, "Give up after this time, up to 3600000")
+      ->type_name("MS")
       ->capture_default_str()
-      ->check(CLI::Range(0.001, 3.6e6));
+      ->check(CLI::Range(0.001, 3.6e6).description(""));
   command->footer("Examples:\n"
                   "  engram search wordnet \"guide dog\"\n"
-                  "  engram search wordnet -k 3 --like 2084071\n"
+                  "  engram search wordnet -k 3 --like 2640\n"
                   "  engram search wordnet guide dog --json | jq '.results[0].hits[].label'");
   command->callback([&common, &exit_code, given] { exit_code = run_search(common, *given); });
 }

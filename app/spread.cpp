@@ -140,16 +140,17 @@ void add_spread_command(CLI::App& app, const common_options& common, int& exit_c
       ->capture_default_str();
   command->add_option("--top", given->options.top, "How many nodes to return; 0: all that light up")
       ->capture_default_str();
-  command->add_option("--deadline-ms", given->deadline_ms, "Give up after this time")
+  command->add_option("--deadline-ms", given->deadline_ms, "Give up after this time, up to 3600000")
+      ->type_name("MS")
       ->capture_default_str()
-      ->check(CLI::Range(0.001, 3.6e6));
+      ->check(CLI::Range(0.001, 3.6e6).description(""));
   command->footer(
       "A label that several nodes have means the one that has it as its first name and\n"
       "the most edges.\n\n"
       "Examples:\n"
       "  engram spread wordnet dog\n"
       "  engram spread wordnet dog:0.5 \"domestic cat\" --hops 2 --top 10\n"
-      "  engram spread wordnet \"#2084071\" --json");
+      "  engram spread wordnet \"#2640\" --json");
   command->callback([&common, &exit_code, given] { exit_code = run_spread(common, *given); });
 }
 

@@ -1,0 +1,136 @@
+"""`engram start`: what it serves, and how it answers signals."""
+
+import concurrent.futures
+import signal
+import socket
+import time
+import unittest
+
+from engram_command import CommandTest, Daemon
+
+SEARCH = {"collection": "things", "query": [0, 1], "k": 1, "deadline_ms": 30000}
+# Every batch takes this long, so that a signal finds requests in flight.
+SLOW = {"ENGRAM_FAILPOINTS": "cpu.launch=delay(400)"}
+
+
+class Serving(CommandTest):
+    def test_it_announces_itself_and_serves_the_store(self):
+        with Daemon(self.store, "--server.threads=4") as daemon:
+            self.assertIn('"datasets":2', daemon.ready)
+            status, answer = daemon.request("POST", "/v1/search", SEARCH)
+            self.assertEqual((status, answer["results"][0]["hits"][0]["label"]), (200, "north"))
+            status, answer = daemon.request("POST", "/v1/spread", {"graph": "things", "seeds": [{"label": "east"}]})
+            self.assertEqual((status, answer["results"][0]["hits"][0]["node"]), (200, 0))
+            self.assertEqual(daemon.request("GET", "/readyz")[0], 200)
+            self.assertEqual(daemon.request("GET", "/healthz")[0], 200)
+            self.assertIn("engram_requests_total", daemon.request("GET", "/metrics")[1])
+            self.assertEqual(daemon.end(), 0)
+
+    def test_it_loads_only_what_it_is_told_to(self):
+        with Daemon(self.store, "--datasets.load", "things@1") as daemon:
+            names = [each["name"] for each in daemon.request("GET", "/v1/datasets")[1]["datasets"]]
+            self.assertEqual(names, ["things"])
+
+    def test_a_dataset_that_is_not_there_ends_it_with_3(self):
+        self.assertIn("nothing", self.run_engram(3, "start", "--port", "0", "--datasets.load", "nothing").stderr)
+
+    def test_a_taken_port_is_one_sentence_and_3(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            done = self.run_engram(3, "start", "--port", port)
+            self.assertEqual(done.stderr.splitlines(),
+                             [f"engram: address 127.0.0.1:{port} is taken by another program: "
+                              "stop it or choose another port"])
+
+    def test_an_unusable_fault_setting_ends_it_with_2(self):
+        done = self.run_engram(2, "start", "--port", "0", ENGRAM_FAILPOINTS="nowhere=return(oom)")
+        self.assertIn("ENGRAM_FAILPOINTS", done.stderr)
+
+
+class Signals(CommandTest):
+    def ask_and_signal(self, daemon, number, requests=8):
+        """Returns the answers to requests that were in flight when the signal came."""
+        with concurrent.futures.ThreadPoolExecutor(requests) as pool:
+            asked = [pool.submit(daemon.request, "POST", "/v1/search", SEARCH) for _ in range(requests)]
+            self.wait_for_in_flight(daemon, requests)
+            daemon.send(number)
+            return [each.result() for each in asked]
+
+    def wait_for_in_flight(self, daemon, count):
+        for _ in range(2000):
+            if daemon.request("GET", "/readyz")[1]["in_flight"] >= count:
+                return
+            time.sleep(0.005)
+        self.fail("the requests never arrived")
+
+    def test_a_signal_drains_what_is_in_flight(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Daemon(self.store, **SLOW) as daemon:
+                answers = self.ask_and_signal(daemon, number)
+                self.assertEqual([status for status, _ in answers], [200] * 8)
+                self.assertEqual(daemon.process.wait(timeout=30), 0)
+
+    def test_while_it_drains_it_is_alive_but_not_ready_and_refuses(self):
+        with Daemon(self.store, ENGRAM_FAILPOINTS="cpu.launch=delay(2000)") as daemon:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(daemon.request, "POST", "/v1/search", SEARCH)
+                self.wait_for_in_flight(daemon, 1)
+                daemon.send(signal.SIGTERM)
+                daemon.wait_for_log("draining")
+                status = 200
+                while status == 200:
+                    status, readiness = daemon.request("GET", "/readyz")
+                self.assertEqual((status, readiness["state"]), (503, "draining"))
+                self.assertEqual(daemon.request("GET", "/healthz")[0], 200)
+                status, refused = daemon.request("POST", "/v1/search", SEARCH)
+                while status == 200:  # taken before the pipeline closed
+                    status, refused = daemon.request("POST", "/v1/search", SEARCH)
+                self.assertEqual((status, refused["error"]["code"]), (503, "shutting_down"))
+                self.assertEqual(asked.result()[0], 200)
+            self.assertEqual(daemon.process.wait(timeout=30), 0)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        with Daemon(self.store, ENGRAM_FAILPOINTS="cpu.launch=delay(20000)") as daemon:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(daemon.request, "POST", "/v1/search", SEARCH)
+                self.wait_for_in_flight(daemon, 1)
+                began = time.monotonic()
+                daemon.send(signal.SIGINT)
+                daemon.wait_for_log("draining")
+                self.assertEqual(daemon.end(signal.SIGINT), 3)
+                self.assertLess(time.monotonic() - began, 5)
+                self.assertIsNotNone(asked.exception())
+
+    def test_sighup_takes_a_good_configuration(self):
+        file = self.folder / "live.toml"
+        file.write_text("[batching]\nmax_wait_ms = 3\n")
+        with Daemon(self.store, "--config", file) as daemon:
+            file.write_text("[batching]\nmax_wait_ms = 4.5\n")
+            daemon.send(signal.SIGHUP)
+            self.assertIn("batching.max_wait_ms = 4.5 (was 3)", daemon.wait_for_log("was 3"))
+            daemon.wait_for_log("in effect")
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+            self.assertEqual(daemon.end(), 0)
+
+    def test_sighup_refuses_a_bad_configuration_whole(self):
+        file = self.folder / "refused.toml"
+        file.write_text("[batching]\nmax_wait_ms = 3\n")
+        with Daemon(self.store, "--config", file) as daemon:
+            for text, words in [
+                ("[batching]\nmax_wait_ms = 5000\n", f"{file}:2"),
+                ("[batching]\nmax_wait_ms = 5\n[server]\nthreads = 3\n", "server.threads"),
+                ("[batching]\nmax_wait_ms = 5\n[gpu]\nstreams = 3\n", "gpu.streams"),
+            ]:
+                file.write_text(text)
+                daemon.send(signal.SIGHUP)
+                self.assertIn(words, daemon.wait_for_log("stays as it was"))
+            file.write_text("[batching]\nmax_wait_ms = 4\n")
+            daemon.send(signal.SIGHUP)
+            daemon.wait_for_log("max_wait_ms = 4 (was 3)")
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
