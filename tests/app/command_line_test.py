@@ -1,6 +1,7 @@
 """What `engram` prints and the codes that it ends with."""
 
 import json
+import os
 import pathlib
 import unittest
 
@@ -201,6 +202,20 @@ class Machine(CommandTest):
                          {"sim:rtx3060", "sim:t4", "sim:a100", "sim:h100"})
         self.assertTrue(out["gpus"] or out["trouble"])
         self.assertIn("sim:h100", self.run_engram(0, "gpu-info").stdout)
+
+    def gpu_info_with(self, gpus):
+        """Returns what gpu-info says on a machine whose driver pretends to find `gpus`."""
+        return self.run_json(0, "gpu-info", LD_LIBRARY_PATH=os.environ["PRETENDED_DRIVER"], PRETENDED_GPUS=gpus)
+
+    def test_gpu_info_asks_the_driver(self):
+        out = self.gpu_info_with("2")
+        self.assertEqual(out["driver"], "13.0")
+        self.assertEqual(out["gpus"][0], {"device": "0", "name": "Pretended GPU", "memory_bytes": 16 << 30,
+                                          "compute_capability": "9.0"})
+        self.assertEqual((out["gpus"][1]["device"], out["gpus"][1]["name"]), ("1", "Another one"))
+        self.assertEqual(self.gpu_info_with("0")["trouble"], "the NVIDIA driver finds no GPU")
+        self.assertEqual(self.gpu_info_with("none")["trouble"],
+                         "the NVIDIA driver does not start: CUDA_ERROR_UNKNOWN")
 
     def test_faults_lists_the_sites_of_the_configured_devices(self):
         sites = {each["site"] for each in self.run_json(0, "faults", "list", "--gpu.devices", "sim:h100")["faults"]}
