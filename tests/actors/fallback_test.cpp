@@ -40,8 +40,8 @@ TEST_P(fallback_on_error, the_cpu_answers_what_the_gpu_failed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(every_class, fallback_on_error,
-                         ::testing::Values(fault_class::oom, fault_class::transient, fault_class::sticky,
-                                           fault_class::no_device),
+                         ::testing::Values(fault_class::oom, fault_class::transient,
+                                           fault_class::sticky, fault_class::no_device),
                          [](const auto& each) { return std::string{to_string(each.param)}; });
 
 TEST(fallback, out_of_memory_splits_the_batch_and_retries_once_on_the_gpu) {
@@ -133,7 +133,8 @@ TEST(fallback, a_cpu_that_keeps_failing_becomes_one_clear_error) {
   options.gpu.force_cpu_mode = true;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  for (int i = 0; i < 9; ++i) pipe.cpu().script.push_back({.what = act::kind::fail});
+  for (int i = 0; i < 9; ++i)
+    pipe.cpu().script.push_back({.what = act::kind::fail});
   const auto r = pipe.submit(pipe.search(data));
   pipe.run();
   EXPECT_EQ(pipe.only_answer(r).failure.code, ec::internal);

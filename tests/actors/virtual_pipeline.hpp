@@ -11,7 +11,6 @@
 #include <caf/exit_reason.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
-
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -26,8 +25,8 @@ namespace engram::testing {
 
 using namespace std::chrono_literals;
 
-/// The whole actor pipeline on one thread in virtual time: CAF's test scheduler, scripted devices, a clock whose
-/// hands the test turns. Nothing happens but in `run` and `advance`.
+/// The whole actor pipeline on one thread in virtual time: CAF's test scheduler, scripted devices,
+/// a clock whose hands the test turns. Nothing happens but in `run` and `advance`.
 class virtual_pipeline {
 public:
   explicit virtual_pipeline(pipeline_options options = {}, std::size_t gpus = 1)
@@ -36,13 +35,16 @@ public:
     caf_clock().current_time = clock.now();
     std::vector<std::unique_ptr<device>> devices;
     for (std::size_t d = 0; d <= gpus; ++d) {
-      auto made = std::make_unique<scripted_device>(d == 0 ? "cpu" : "gpu" + std::to_string(d - 1),
-                                                    d == 0 ? device_kind::cpu : device_kind::simulated, clock,
-                                                    d == 0 ? 1 : options_.gpu.streams);
+      auto made =
+          std::make_unique<scripted_device>(d == 0 ? "cpu" : "gpu" + std::to_string(d - 1),
+                                            d == 0 ? device_kind::cpu : device_kind::simulated,
+                                            clock, d == 0 ? 1 : options_.gpu.streams);
+      if (d > 0) made->seconds_per_work /= 10;
       scripted_.push_back(made.get());
       devices.push_back(std::move(made));
     }
-    core_ = std::make_unique<pipeline_core>(options_, clock, std::make_unique<fault_points>(), std::move(devices));
+    core_ = std::make_unique<pipeline_core>(options_, clock, std::make_unique<fault_points>(),
+                                            std::move(devices));
     supervisor_ = spawn_pipeline(system_, *core_, {.detach_workers = false});
     run();
   }
@@ -76,7 +78,8 @@ public:
     run();
     while (clock.now() < target) {
       auto next = target;
-      if (const auto& timers = caf_clock().schedule(); !timers.empty()) next = std::min(next, timers.begin()->first);
+      if (const auto& timers = caf_clock().schedule(); !timers.empty())
+        next = std::min(next, timers.begin()->first);
       if (const auto alarm = clock.next()) next = std::min(next, *alarm);
       next = std::max(next, clock.now());
       clock.advance_to(next);
@@ -92,17 +95,20 @@ public:
     ASSERT_TRUE(armed) << armed.error().message;
   }
 
-  // -- datasets and requests -----------------------------------------------------------------------
+  // -- datasets and requests
+  // -----------------------------------------------------------------------
 
   /// Publishes `rows` vectors of `dim` whole numbers, here and on every GPU.
   dataset_ptr publish(std::string name = "vectors", std::size_t rows = 50, std::size_t dim = 8) {
     std::vector<float> numbers(rows * dim);
-    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>((i * 7919) % 23) - 11.0f;
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = static_cast<float>((i * 7919) % 23) - 11.0f;
     auto collection = vector_collection::make({numbers.data(), rows, dim});
     EXPECT_TRUE(collection);
     auto data = core_->datasets.publish(std::move(name), *collection);
     EXPECT_TRUE(data);
-    for (std::size_t d = 1; d < scripted_.size(); ++d) EXPECT_TRUE(scripted_[d]->publish(*data));
+    for (std::size_t d = 1; d < scripted_.size(); ++d)
+      EXPECT_TRUE(scripted_[d]->publish(*data));
     return *data;
   }
 
@@ -136,15 +142,17 @@ public:
     const auto verdict = core_->gate.enter();
     if (verdict != admission_gate::verdict::entered) {
       answer refused;
-      refused.failure = {verdict == admission_gate::verdict::full ? ec::overloaded : ec::shutting_down, "refused"};
+      refused.failure = {
+          verdict == admission_gate::verdict::full ? ec::overloaded : ec::shutting_down, "refused"};
       requests[number].answers.push_back(refused);
       return number;
     }
-    auto pending = std::make_shared<pending_request>(
-        number + 1, payload, clock.now(), clock.now() + deadline, priority, core_->desk, [this, number](answer a) {
-          requests[number].answered_at = clock.now();
-          requests[number].answers.push_back(std::move(a));
-        });
+    auto pending =
+        std::make_shared<pending_request>(number + 1, payload, clock.now(), clock.now() + deadline,
+                                          priority, core_->desk, [this, number](answer a) {
+                                            requests[number].answered_at = clock.now();
+                                            requests[number].answers.push_back(std::move(a));
+                                          });
     requests[number].handle = pending;
     core_->inbox.push(std::move(pending));
     return number;

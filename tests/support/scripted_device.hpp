@@ -13,8 +13,8 @@
 
 namespace engram::testing {
 
-/// A device that does what the test says: right answers after `latency`, unless the script has something else for a
-/// run. Runs on the thread that calls it or on the clock's. Not thread-safe.
+/// A device that does what the test says: right answers after `latency`, unless the script has
+/// something else for a run. Runs on the thread that calls it or on the clock's. Not thread-safe.
 class scripted_device final : public device {
 public:
   /// What happens to one run.
@@ -34,9 +34,10 @@ public:
     info_.streams = streams;
   }
 
-  duration latency{};            ///< 0: answers inside `run`
-  std::deque<act> script;        ///< taken from the front, one for each run
-  std::uint64_t workspace = 0;   ///< what every batch needs
+  duration latency{};             ///< 0: answers inside `run`
+  double seconds_per_work = 1e-9; ///< what it reports as its time
+  std::deque<act> script;         ///< taken from the front, one for each run
+  std::uint64_t workspace = 0;    ///< what every batch needs
   std::uint64_t budget_bytes = 1u << 30;
   bool can_reset = true;
   std::vector<work_batch_ptr> seen; ///< every batch, in order
@@ -80,10 +81,13 @@ private:
     outcome.outputs = compute_reference(batch);
     if (now.what == act::kind::wrong)
       for (auto& output : outcome.outputs) {
-        for (auto& hit : output.hits) hit.score += 1.0f;
-        for (auto& score : output.scores) score += 1.0f;
+        for (auto& hit : output.hits)
+          hit.score += 1.0f;
+        for (auto& score : output.scores)
+          score += 1.0f;
       }
-    outcome.times.kernel_seconds = outcome.times.device_seconds = 1e-9 * (1.0 + batch.work());
+    outcome.times.kernel_seconds = outcome.times.device_seconds =
+        seconds_per_work * (1.0 + batch.work());
     done(std::move(outcome));
   }
 

@@ -314,13 +314,16 @@ TEST(breaker, a_new_threshold_applies_from_the_next_outcome) {
 }
 
 TEST(breaker, a_new_window_keeps_the_newest_outcomes) {
-  breaker b{steady(), 1};
-  outcomes(b, 3, false);
-  outcomes(b, 70, true);
   auto limits = steady();
+  limits.success_rate_threshold = 0.5;
+  breaker b{limits, 1};
+  outcomes(b, 3, false);
+  outcomes(b, 72, true);
+  EXPECT_EQ(b.success_rate(), 0.96);
   limits.window = 50;
   b.set_limits(limits);
   EXPECT_EQ(b.success_rate(), 1.0);
+  EXPECT_EQ(b.state(), state::closed);
 }
 
 TEST(breaker, a_running_timer_keeps_its_time_under_new_limits) {

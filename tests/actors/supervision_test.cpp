@@ -1,0 +1,170 @@
+// Actors die at any moment; requests do not. Overload and drain.
+
+#include "engram/tests/actors/virtual_pipeline.hpp"
+
+namespace {
+
+using namespace engram;
+using namespace engram::testing;
+
+using act = scripted_device::act;
+
+class actor_death : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(actor_death, costs_no_request) {
+  virtual_pipeline pipe{eager_gpu()};
+  const auto data = pipe.publish();
+  pipe.arm(std::string{"actor."} + GetParam() + "=2*exit");
+  for (int i = 0; i < 20; ++i) {
+    pipe.submit(pipe.search(data, 1, std::size_t(i)));
+    pipe.advance(100us);
+  }
+  pipe.advance(100ms);
+  for (std::size_t i = 0; i < 20; ++i)
+    EXPECT_TRUE(pipe.is_right(i));
+  EXPECT_EQ(pipe.core().actor_restarts, 2u);
+  EXPECT_EQ(pipe.core().gate.in_flight(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(of_each, actor_death,
+                         ::testing::Values("ingest", "batcher", "router", "telemetry"),
+                         [](const auto& each) { return std::string{each.param}; });
+
+TEST(router_death, the_next_router_finds_the_batches_in_the_ledger) {
+  auto options = eager_gpu();
+  options.gpu.force_cpu_mode = true;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.cpu().latency = 10ms;
+  const auto r = pipe.submit(pipe.search(data));
+  pipe.advance(1ms);
+  ASSERT_EQ(pipe.core().ledger.outstanding(), 1u);
+  pipe.arm("actor.router=1*exit");
+  pipe.advance(100ms); // dies of the report, and its successor reads it
+  EXPECT_TRUE(pipe.is_right(r));
+  EXPECT_EQ(pipe.core().ledger.outstanding(), 0u);
+}
+
+TEST(router_death, together_with_its_worker_the_batch_is_sent_again) {
+  virtual_pipeline pipe{eager_gpu()};
+  const auto data = pipe.publish();
+  pipe.arm("gpu0.worker=1*exit");
+  pipe.arm("actor.router=2*exit");
+  const auto r = pipe.submit(pipe.search(data));
+  pipe.advance(200ms);
+  EXPECT_TRUE(pipe.is_right(r));
+}
+
+TEST(batcher_death, the_next_batcher_finds_the_windows) {
+  auto options = eager_gpu();
+  options.batching.max_wait_ms = 10;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.gpu().latency = 40ms;
+  const auto busy = pipe.submit(pipe.search(data));
+  pipe.run();
+  const auto held = pipe.submit(pipe.search(data));
+  pipe.run();
+  ASSERT_EQ(pipe.core().windows.waiting(), 1u);
+  pipe.arm("actor.batcher=1*exit");
+  pipe.advance(200ms);
+  EXPECT_TRUE(pipe.is_right(busy));
+  EXPECT_TRUE(pipe.is_right(held));
+}
+
+TEST(supervisor, gives_up_after_too_many_deaths_and_answers_everybody) {
+  auto options = eager_gpu();
+  options.supervisor.restart_intensity = 3;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.arm("actor.batcher=exit");
+  const auto r = pipe.submit(pipe.search(data));
+  pipe.advance(1s);
+  EXPECT_EQ(pipe.only_answer(r).failure.code, ec::unavailable);
+  EXPECT_EQ(pipe.core().state, pipeline_state::unavailable);
+  EXPECT_EQ(pipe.core().gate.in_flight(), 0u);
+}
+
+TEST(overload, the_gate_refuses_at_once_and_admits_again) {
+  auto options = eager_gpu();
+  options.admission.max_in_flight = 4;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.gpu().latency = 1ms;
+  for (int i = 0; i < 6; ++i)
+    pipe.submit(pipe.search(data));
+  EXPECT_EQ(pipe.only_answer(4).failure.code, ec::overloaded);
+  EXPECT_EQ(pipe.only_answer(5).failure.code, ec::overloaded);
+  pipe.advance(10ms);
+  const auto later = pipe.submit(pipe.search(data));
+  pipe.advance(10ms);
+  EXPECT_TRUE(pipe.is_right(later));
+}
+
+TEST(overload, a_backlog_stays_in_the_windows_where_deadlines_order_it) {
+  auto options = eager_gpu();
+  options.gpu.enabled = false;
+  options.batching.target_batch_size = 1;
+  virtual_pipeline pipe{options, 0};
+  const auto data = pipe.publish();
+  pipe.cpu().latency = 1ms;
+  for (int i = 0; i < 50; ++i)
+    pipe.submit(pipe.search(data));
+  pipe.run();
+  EXPECT_EQ(pipe.core().ledger.outstanding(), pipe.core().capacity());
+  EXPECT_EQ(pipe.core().windows.waiting(), 50u - pipe.core().capacity());
+  pipe.advance(1s);
+  for (std::size_t i = 0; i < 50; ++i)
+    EXPECT_TRUE(pipe.is_right(i));
+}
+
+TEST(drain, held_windows_leave_at_once_and_nothing_new_enters) {
+  auto options = eager_gpu();
+  options.batching.max_wait_ms = 1000;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.gpu().latency = 500ms;
+  const auto busy = pipe.submit(pipe.search(data), 5s);
+  pipe.run();
+  const auto held = pipe.submit(pipe.search(data), 5s);
+  pipe.run();
+  EXPECT_EQ(pipe.core().windows.waiting(), 1u);
+  pipe.core().state = pipeline_state::draining;
+  pipe.core().gate.close();
+  pipe.core().capacity_freed.ring();
+  pipe.run();
+  EXPECT_EQ(pipe.core().windows.waiting(), 0u);
+  const auto refused = pipe.submit(pipe.search(data));
+  EXPECT_EQ(pipe.only_answer(refused).failure.code, ec::shutting_down);
+  pipe.advance(2s);
+  EXPECT_TRUE(pipe.is_right(busy));
+  EXPECT_TRUE(pipe.is_right(held));
+}
+
+TEST(stop, what_is_left_is_answered_with_shutting_down) {
+  virtual_pipeline pipe{eager_gpu()};
+  const auto data = pipe.publish();
+  pipe.gpu().script = {{.what = act::kind::hang}};
+  const auto r = pipe.submit(pipe.search(data));
+  pipe.run();
+  pipe.stop();
+  EXPECT_FALSE(pipe.answered(r));
+  pipe.core().fail_everything(ec::shutting_down, "stopped");
+  EXPECT_EQ(pipe.only_answer(r).failure.code, ec::shutting_down);
+  EXPECT_EQ(pipe.core().gate.in_flight(), 0u);
+}
+
+TEST(answer_slot, a_request_destroyed_unanswered_says_so_and_is_counted) {
+  virtual_pipeline pipe{eager_gpu()};
+  const auto data = pipe.publish();
+  pipe.stop();
+  const auto r = pipe.submit(pipe.search(data));
+  std::vector<request_ptr> dropped;
+  pipe.core().inbox.take(dropped);
+  dropped.clear();
+  pipe.requests[r].handle.reset();
+  EXPECT_EQ(pipe.only_answer(r).failure.code, ec::internal);
+  EXPECT_EQ(pipe.core().desk.lost, 1u);
+}
+
+} // namespace
