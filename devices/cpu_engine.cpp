@@ -18,15 +18,18 @@ namespace engram {
 
 namespace {
 
-// Multiply-adds that one core does in about 30 us, which is what waking another one costs.
-constexpr double inline_work = 250'000;
+// Multiply-adds that one core with AVX-512 does in about 30 us, which is what waking another one
+// costs.
+constexpr double inline_work = 500'000;
 // Multiply-adds of one piece of a similarity or score item: long enough to hide taking the next
 // piece.
 constexpr std::size_t piece_work = 1 << 17;
-// Rows of one piece of a search. Many queries are packed anew for each piece, so it must not be
-// short.
+// Rows of one piece of a search, at least and at most. Many queries are packed anew for each piece,
+// so theirs are longer.
 constexpr std::size_t min_piece_rows = 256;
-constexpr std::size_t max_piece_rows = 4096;
+constexpr std::size_t max_piece_rows(std::size_t queries) noexcept {
+  return queries <= 8 ? 2048 : 8192;
+}
 // Pieces that each lane should find, so that the last to finish is not far behind.
 constexpr std::size_t pieces_per_lane = 4;
 // Hits that are worth merging and sorting on several cores.
@@ -227,9 +230,10 @@ void cpu_engine::impl::find_best(const work_batch& batch, const query_block& blo
                                  const row_view& rows,
                                  std::span<const scratch_pool::lease> leases) {
   const auto lanes = leases.size();
-  const auto piece_rows = lanes == 1 ? rows.rows
-                                     : std::clamp(rows.rows / (lanes * pieces_per_lane),
-                                                  min_piece_rows, max_piece_rows);
+  const auto piece_rows = lanes == 1
+                              ? rows.rows
+                              : std::clamp(rows.rows / (lanes * pieces_per_lane), min_piece_rows,
+                                           max_piece_rows(block.queries.rows()));
   piece_counter pieces((rows.rows + piece_rows - 1) / piece_rows);
   in_lanes(lanes, [&](std::size_t lane) {
     auto& scratch = *leases[lane];
