@@ -18,8 +18,8 @@ struct sim_profile {
   double edges_per_second = 0;        ///< edges a spreading hop walks in a second
 };
 
-/// Returns rtx3060, t4, a100 and h100. The h100's figures are measured, the others from data
-/// sheets.
+/// Returns rtx3060, t4, a100 and h100. The h100's figures are measured but for
+/// `flops`; that and the others' come from data sheets.
 std::span<const sim_profile> sim_profiles() noexcept;
 /// Returns the profile of that name, or nullptr.
 const sim_profile* find_sim_profile(std::string_view name) noexcept;
