@@ -17,8 +17,6 @@ namespace {
 
 // Up to this many queries the streaming pass beats the filter.
 constexpr std::size_t max_streamed_queries = 4;
-// From this many queries on, coding the rows as bytes pays.
-constexpr std::size_t min_byte_queries = 16;
 // Rows whose dots are computed before their scores are offered.
 constexpr std::size_t streamed_rows = 64;
 // Rows of one filter call: a multiple of every tile height (6, 12, 24).
@@ -99,7 +97,7 @@ public:
 
   void run(const byte_filter* bytes, std::size_t first, std::size_t last) {
     offer_zero_queries(first, last);
-    if (bytes != nullptr && layout_.queries >= min_byte_queries) {
+    if (bytes != nullptr) {
       byte_pass pass(variant_, *bytes, block_, rows_, scratch_.filter);
       first = scan(pass, first, last, [this] { return bytes_do_not_pay(); });
     }
@@ -121,6 +119,7 @@ private:
     for (std::size_t q = 0; q < layout_.queries; ++q) {
       scratch_.lists[q].waiting.clear();
       scratch_.lists[q].threshold = best_[q].threshold();
+      wanted_ += best_[q].k();
     }
   }
 
@@ -235,11 +234,9 @@ private:
     refined_ += contenders.size();
   }
 
-  // A canonical score costs about as much as a dozen pairs of the byte pass save over the float
-  // pass; what k asks for is scored in any case.
-  bool bytes_do_not_pay() const {
-    return refined_ > scanned_ * layout_.queries / 12 + 4 * best_.size() * best_[0].k();
-  }
+  // A canonical score costs as much as the byte pass saves on about a dozen pairs; what the k ask
+  // for is scored in any case.
+  bool bytes_do_not_pay() const { return refined_ > scanned_ * layout_.queries / 12 + 4 * wanted_; }
 
   const cosine_variant& variant_;
   const query_block& block_;
@@ -247,6 +244,7 @@ private:
   std::span<top_k> best_;
   search_scratch::impl& scratch_;
   panel_layout layout_;
+  std::size_t wanted_ = 0;  // the sum of all k
   std::size_t scanned_ = 0; // rows that met all queries
   std::size_t refined_ = 0; // canonical scores computed
 };
