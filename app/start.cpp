@@ -133,7 +133,7 @@ private:
         reload();
         continue;
       }
-      spdlog::info("{}: draining {} requests, again to end at once",
+      spdlog::info("{}: draining {} requests; a second signal ends at once",
                    signal == SIGINT ? "SIGINT" : "SIGTERM", pipe_->health().in_flight);
       return drain();
     }

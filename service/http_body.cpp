@@ -7,9 +7,10 @@
 namespace engram {
 
 http_body::int_type http_body::underflow() {
-  if (too_large_ || broken_) return traits_type::eof();
+  if (too_large_ || broken_ || finished_) return traits_type::eof();
   const int count = mg_read(connection_, buffer_.data(), buffer_.size());
   broken_ = count < 0 || clock_.now() > due_;
+  finished_ = count == 0 && !broken_;
   if (count <= 0 || broken_) return traits_type::eof();
   read_ += static_cast<std::uint64_t>(count);
   too_large_ = read_ > limit_;

@@ -20,6 +20,8 @@ public:
 
   /// The body has more bytes than the limit.
   bool is_too_large() const noexcept { return too_large_; }
+  /// All of it was read.
+  bool is_finished() const noexcept { return finished_; }
   /// The client went silent or hung up, or the chunks make no sense.
   bool is_broken() const noexcept { return broken_; }
 
@@ -34,6 +36,7 @@ private:
   std::uint64_t read_ = 0;
   bool too_large_ = false;
   bool broken_ = false;
+  bool finished_ = false;
   std::array<char, 16'384> buffer_;
 };
 

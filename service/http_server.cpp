@@ -85,7 +85,8 @@ struct http_server::impl {
   int on_request(mg_connection* connection);
   http_reply reply_to(mg_connection* connection, std::string_view method, std::string_view path,
                       bool& is_body_left);
-  http_reply serve(mg_connection* connection, std::string_view path, bool& is_body_left);
+  http_reply serve(mg_connection* connection, std::string_view path, const framing& body_framing,
+                   bool& is_body_left);
 
   routes pages;
   std::uint64_t max_body_bytes;
@@ -112,13 +113,13 @@ int http_server::impl::on_request(mg_connection* connection) {
   const bool keep_alive = !is_body_left && wants_keep_alive(connection);
   if (!keep_alive) mg_disable_connection_keep_alive(connection);
   write_reply(connection, reply, keep_alive, method != "HEAD");
-  // A client that waits for "100 Continue" has not sent anything to drop.
-  if (is_body_left && header(connection, "Expect").empty())
-    drop_rest_of_body(connection, clock, longest_drop_time);
   {
     const std::lock_guard lock{mutex};
     if (--active == 0) became_idle.notify_all();
   }
+  // A client that waits for "100 Continue" has not sent anything to drop.
+  if (is_body_left && header(connection, "Expect").empty())
+    drop_rest_of_body(connection, clock, longest_drop_time);
   return reply.status;
 }
 
@@ -135,7 +136,7 @@ http_reply http_server::impl::reply_to(mg_connection* connection, std::string_vi
     if (!body.chunked && !body.length)
       return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
     if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
-    return serve(connection, path, is_body_left);
+    return serve(connection, path, body, is_body_left);
   } catch (const std::bad_alloc&) {
     return error_reply(
         {ec::resource_exhausted, "no memory for this request: ask for less at once"});
@@ -145,7 +146,7 @@ http_reply http_server::impl::reply_to(mg_connection* connection, std::string_vi
 }
 
 http_reply http_server::impl::serve(mg_connection* connection, std::string_view path,
-                                    bool& is_body_left) {
+                                    const framing& body_framing, bool& is_body_left) {
   if (equals_ignoring_case(header(connection, "Expect"), "100-continue"))
     mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
   http_body body{connection, max_body_bytes, clock, longest_body_time};
@@ -154,8 +155,8 @@ http_reply http_server::impl::serve(mg_connection* connection, std::string_view 
   if (body.is_too_large()) return too_large(max_body_bytes);
   if (body.is_broken())
     return error_reply(408, {ec::invalid_argument, "the body did not arrive whole and in time"});
-  // What was not read is at most as long as a body may be: the server skips it.
-  is_body_left = false;
+  // The server skips what was not read of a body whose length is known, and so within bounds.
+  is_body_left = body_framing.chunked && !body.is_finished();
   return reply;
 }
 

@@ -446,6 +446,10 @@ result<request_body> read_request_body(operation op, std::istream& in) {
   body_listener listener{op};
   const bool good = nlohmann::json::sax_parse(in, &listener);
   if (!good) return error{ec::invalid_argument, listener.complaint()};
+  // The parser takes a zero byte for the end of its input.
+  in.clear();
+  if (in.unget() && in.get() == 0)
+    return error{ec::invalid_argument, "the body is not JSON: it has a zero byte"};
   return listener.take();
 }
 

@@ -38,6 +38,9 @@ const std::vector<refusal>& refusals() {
       {"empty", "/v1/search", "", 400, "invalid_argument", "the body is empty"},
       {"two_objects", "/v1/search", R"({"collection":"animals","query":[1,0,0]}{})", 400,
        "invalid_argument", "not JSON"},
+      {"zero_byte_and_more", "/v1/search",
+       std::string{R"({"collection":"animals","query":[1,0,0]})"} + std::string(1, '\0') + "more",
+       400, "invalid_argument", "zero byte"},
       {"bad_utf8", "/v1/search", "{\"text\":\"\xff\xfe\"}", 400, "invalid_argument", "UTF-8"},
       {"nan", "/v1/search", R"({"collection":"animals","query":[1,NaN,0]})", 400,
        "invalid_argument", "not JSON"},
@@ -328,6 +331,19 @@ TEST_F(http_body_limit, a_refused_request_leaves_its_connection_usable) {
   EXPECT_EQ(connection.receive().status, 400);
   connection.send(post_text("/v1/similarity", R"({"query":[1],"targets":[[1]]})"));
   EXPECT_EQ(connection.receive().status, 200);
+}
+
+TEST_F(http_body_limit, an_endless_body_that_is_refused_at_its_first_byte_ends_the_connection) {
+  http_connection connection{port};
+  connection.send("POST /v1/search HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "1000\r\n" + std::string(0x1000, '7') + "\r\n";
+  connection.send("1\r\n[\r\n");
+  for (int i = 0; i < 16; ++i)
+    connection.send(chunk);
+  const auto response = connection.receive();
+  EXPECT_EQ(response.status, 400);
+  EXPECT_TRUE(response.has_header("Connection: close"));
+  EXPECT_TRUE(is_alive());
 }
 
 } // namespace engram::testing
