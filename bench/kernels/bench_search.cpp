@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <random>
 
@@ -146,7 +147,7 @@ private:
     const query_block block{{queries_.data(), q, opts_.dim}, {query_norms_.data(), q}};
     const row_view rows{stored_.data(), type_, opts_.rows, opts_.dim, row_norms_.data()};
     std::size_t rows_per_block = opts_.rows_per_block;
-    if (rows_per_block == 0) rows_per_block = q <= 8 ? 2048 : 8192;
+    if (rows_per_block == 0) rows_per_block = q <= 4 ? 2048 : 8192;
     auto& searcher = searchers_[rows_per_block];
     if (!searcher)
       searcher = std::make_unique<parallel_search>(*chosen_isa(), opts_.threads, rows_per_block);
