@@ -1,0 +1,281 @@
+// The public API on real threads and clocks: what a program that embeds Engram relies on.
+
+#include "engram/pipeline/pipeline.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <coroutine>
+#include <mutex>
+#include <set>
+#include <thread>
+
+namespace {
+
+using namespace engram;
+using namespace std::chrono_literals;
+
+collection_ptr some_vectors(std::size_t rows = 64, std::size_t dim = 16, int salt = 0) {
+  std::vector<float> numbers(rows * dim);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<float>((i * 7919 + std::size_t(salt) * 31) % 97) - 48.0f;
+  auto made = vector_collection::make({numbers.data(), rows, dim});
+  EXPECT_TRUE(made);
+  return *made;
+}
+
+std::unique_ptr<pipeline> start(pipeline_options options = {}) {
+  auto started = pipeline::start(std::move(options));
+  EXPECT_TRUE(started) << (started ? "" : started.error().message);
+  return std::move(*started);
+}
+
+pipeline_options simulated() {
+  pipeline_options options;
+  options.gpu.devices = {"sim:h100"};
+  options.gpu.gpu_min_batch_size = 1;
+  options.gpu.thresholds.gpu_speedup_threshold = 1;
+  options.routing.shadow_share = 0.5;          // these batches are so small that the CPU is faster
+  options.routing.time_limit_floor_ms = 5'000; // a loaded test machine is no hang
+  return options;
+}
+
+search_request nearest_to(const collection_ptr& collection, std::size_t row, std::uint32_t k = 1) {
+  return {"vectors", collection->row(row), k, {.deadline = 30s, .priority = 0, .tenant = {}}};
+}
+
+TEST(pipeline, answers_by_future_callback_and_coroutine) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  EXPECT_EQ(pipe->submit(nearest_to(rows, 5)).get().output.hits.at(0).id, 5u);
+
+  std::promise<answer> called;
+  pipe->submit(nearest_to(rows, 6), [&](answer a) { called.set_value(std::move(a)); });
+  EXPECT_EQ(called.get_future().get().output.hits.at(0).id, 6u);
+
+  struct task {
+    struct promise_type {
+      task get_return_object() { return {}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() {}
+      void unhandled_exception() { std::terminate(); }
+    };
+  };
+  std::promise<answer> awaited;
+  [](pipeline& p, search_request what, std::promise<answer>& out) -> task {
+    out.set_value(co_await p.ask(std::move(what)));
+  }(*pipe, nearest_to(rows, 7), awaited);
+  EXPECT_EQ(awaited.get_future().get().output.hits.at(0).id, 7u);
+}
+
+TEST(pipeline, every_operation_is_answered_on_cpu_and_gpu_with_the_same_bits) {
+  auto with_gpu = start(simulated());
+  auto without = start();
+  const auto rows = some_vectors();
+  const auto graph =
+      *activation_graph::make(4, {{0, 1, 0.9f}, {1, 2, 0.8f}, {2, 3, -0.7f}, {0, 3, 0.6f}});
+  for (auto* pipe : {with_gpu.get(), without.get()}) {
+    ASSERT_TRUE(pipe->publish("vectors", rows));
+    ASSERT_TRUE(pipe->publish("graph", graph));
+  }
+  const std::vector<request> asked{
+      search_request{"vectors", rows->row(3), 5, {}},
+      similarity_request{rows->row(1), rows->row(2), {}},
+      score_request{"vectors", rows->row(4), {9, 4, 9}, {}},
+      spread_request{"graph", {{{0, 1.0f}}, {{2, 0.5f}}}, {}, {}},
+  };
+  for (const auto& what : asked) {
+    const auto a = with_gpu->submit(what).get();
+    const auto b = without->submit(what).get();
+    ASSERT_TRUE(a.ok()) << a.failure.message;
+    ASSERT_TRUE(b.ok()) << b.failure.message;
+    EXPECT_EQ(a.output, b.output);
+    EXPECT_EQ(b.trace.device, "cpu");
+  }
+}
+
+TEST(pipeline, a_lost_gpu_is_no_error_to_the_caller) {
+  const auto pipe = start(simulated());
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("gpu0.launch=return(sticky)"));
+  for (std::size_t r = 0; pipe->health().devices.at(1).available; ++r)
+    ASSERT_TRUE(pipe->submit(nearest_to(rows, r % 64)).get().ok());
+  pipe->disarm_faults();
+  const auto until = clock_type::now() + 20s;
+  while (!pipe->health().devices.at(1).available && clock_type::now() < until)
+    std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(pipe->health().devices.at(1).available) << "it proves itself and comes back";
+  EXPECT_EQ(pipe->counts().lost, 0u);
+}
+
+TEST(pipeline, many_threads_submit_while_versions_are_published) {
+  const auto pipe = start(simulated());
+  std::vector<collection_ptr> versions;
+  for (int v = 0; v < 6; ++v)
+    versions.push_back(some_vectors(40, 16, v));
+  ASSERT_TRUE(pipe->publish("vectors", versions[0]));
+  std::atomic<int> answered{0}, wrong{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([&] {
+      while (!stop) {
+        const auto got = pipe->submit(nearest_to(versions[0], 3, 2)).get();
+        if (!got.ok()) ++wrong;
+        ++answered;
+      }
+    });
+  for (std::size_t v = 1; v < versions.size(); ++v)
+    ASSERT_TRUE(pipe->publish("vectors", versions[v]));
+  stop = true;
+  threads.clear();
+  EXPECT_GT(answered, 0);
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(pipe->find("vectors")->version, 6u);
+  EXPECT_EQ(pipe->health().devices.at(1).resident.size(), 1u) << "old versions left the GPU";
+}
+
+TEST(pipeline, a_cancelled_request_is_answered_once) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  std::atomic<int> answers{0};
+  std::vector<ticket> tickets;
+  for (std::size_t i = 0; i < 200; ++i)
+    tickets.push_back(pipe->submit(nearest_to(rows, i % 64), [&](answer) { ++answers; }));
+  int cancelled = 0;
+  for (const auto& each : tickets)
+    cancelled += each.cancel() ? 1 : 0;
+  pipe->stop();
+  EXPECT_EQ(answers, 200);
+  for (const auto& each : tickets)
+    EXPECT_FALSE(each.cancel());
+  EXPECT_LE(cancelled, 200);
+}
+
+TEST(pipeline, stop_drains_what_was_accepted_and_refuses_the_rest) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  std::atomic<int> good{0};
+  for (std::size_t i = 0; i < 500; ++i)
+    pipe->submit(nearest_to(rows, i % 64), [&](answer a) { good += a.ok() ? 1 : 0; });
+  EXPECT_TRUE(pipe->stop());
+  EXPECT_EQ(good, 500);
+  EXPECT_EQ(pipe->submit(nearest_to(rows, 1)).get().failure.code, ec::shutting_down);
+  EXPECT_EQ(pipe->health().state, "stopped");
+}
+
+TEST(pipeline, stop_without_time_answers_everybody_with_shutting_down) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("cpu.launch=hang"));
+  std::atomic<int> refused{0};
+  for (std::size_t i = 0; i < 50; ++i)
+    pipe->submit(nearest_to(rows, i),
+                 [&](answer a) { refused += a.failure.code == ec::shutting_down ? 1 : 0; });
+  EXPECT_FALSE(pipe->stop(0ms));
+  EXPECT_EQ(refused, 50);
+}
+
+TEST(pipeline, a_full_gate_refuses_and_says_the_limit) {
+  pipeline_options options;
+  options.admission.max_in_flight = 2;
+  const auto pipe = start(options);
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("cpu.launch=hang"));
+  for (int i = 0; i < 2; ++i)
+    pipe->submit(nearest_to(rows, 1), [](const answer&) {});
+  const auto third = pipe->submit(nearest_to(rows, 1)).get();
+  EXPECT_EQ(third.failure.code, ec::overloaded);
+  EXPECT_NE(third.failure.message.find("2 requests in flight"), std::string::npos);
+}
+
+TEST(pipeline, a_reload_is_taken_whole_or_not_at_all) {
+  const auto pipe = start();
+  auto next = pipe->options();
+  next.batching.max_wait_ms = 3;
+  EXPECT_TRUE(pipe->reload(next));
+  EXPECT_EQ(pipe->options().batching.max_wait_ms, 3);
+  next.batching.max_wait_ms = 4;
+  next.cpu.threads = 7;
+  const auto refused = pipe->reload(next);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("cpu.threads"), std::string::npos);
+  EXPECT_EQ(pipe->options().batching.max_wait_ms, 3);
+  next.cpu.threads = 0;
+  next.batching.max_wait_ms = -1;
+  EXPECT_EQ(pipe->reload(next).error().code, ec::invalid_argument);
+}
+
+TEST(pipeline, start_refuses_unusable_options) {
+  pipeline_options options;
+  options.gpu.devices = {"sim:abacus"};
+  EXPECT_EQ(pipeline::start(options).error().code, ec::invalid_argument);
+  options.gpu.devices = {"0"};
+  EXPECT_EQ(pipeline::start(options).error().code, ec::unavailable);
+  options.gpu.devices = {"auto"};
+  options.batching.target_batch_size = 0;
+  EXPECT_EQ(pipeline::start(options).error().code, ec::invalid_argument);
+  options.batching.target_batch_size = 1;
+  options.faults.points = {"gpu0.launch=explode"};
+  EXPECT_FALSE(pipeline::start(options));
+}
+
+TEST(pipeline, metrics_have_our_names_and_the_guide_s) {
+  const auto pipe = start(simulated());
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->publish("graph", *activation_graph::make(2, {{0, 1, 0.5f}})));
+  for (std::size_t i = 0; i < 10; ++i)
+    ASSERT_TRUE(pipe->submit(nearest_to(rows, i)).get().ok());
+  ASSERT_TRUE(pipe->submit(spread_request{"graph", {{{0, 1.0f}}}, {}, {}}).get().ok());
+  const auto text = pipe->metrics();
+  for (const auto* name :
+       {"engram_requests_total{op=\"search\",status=\"ok\"} 10",
+        "engram_request_latency_seconds_bucket", "engram_queue_seconds", "engram_window_seconds",
+        "engram_transfer_seconds", "engram_kernel_seconds", "engram_batch_size_bucket",
+        "engram_batches_total{device=\"gpu0\",op=\"search\",reason=\"gpu\"}",
+        "engram_gpu_launch_total{device=\"gpu0\"}", "engram_gpu_fallback_total{device=\"gpu0\"} 0",
+        "engram_gpu_oom_total", "engram_gpu_success_rate{device=\"gpu0\"} 1",
+        "engram_gpu_speedup_ratio{device=\"gpu0\",op=\"search\"}",
+        "engram_gpu_available{device=\"gpu0\"} 1",
+        "engram_gpu_breaker_state{device=\"gpu0\",state=\"closed\"} 1",
+        "engram_gpu_memory_used_bytes", "engram_gpu_memory_budget_bytes",
+        "engram_in_flight_requests 0", "engram_queue_depth{actor=\"batcher\"}",
+        // the guide's
+        "gpu_launches{device=\"gpu0\"}", "gpu_fallbacks{device=\"gpu0\"}",
+        "engram_gpu_launches_total", "batch_size_histogram_bucket",
+        "engram_spreading_latency_bucket{le=\"100\"} 1", "engram_gpu_speedup_derived"})
+    EXPECT_NE(text.find(name), std::string::npos) << name << "\n" << text;
+}
+
+TEST(pipeline, telemetry_that_is_switched_off_exports_nothing_but_keeps_the_breaker_working) {
+  auto options = simulated();
+  options.gpu.telemetry.telemetry_enabled = false;
+  const auto pipe = start(options);
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  EXPECT_EQ(pipe->metrics(), "");
+  ASSERT_TRUE(pipe->arm_fault("gpu0.launch=return(sticky)"));
+  const auto until = clock_type::now() + 20s;
+  while (pipe->health().devices.at(1).breaker == breaker_state::closed && clock_type::now() < until)
+    ASSERT_TRUE(pipe->submit(nearest_to(rows, 1)).get().ok());
+  EXPECT_NE(pipe->health().devices.at(1).breaker, breaker_state::closed);
+}
+
+TEST(pipeline, a_dropped_dataset_is_gone_and_its_name_is_told) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->drop("vectors"));
+  EXPECT_EQ(pipe->drop("vectors").error().code, ec::not_found);
+  EXPECT_EQ(pipe->submit(nearest_to(rows, 1)).get().failure.code, ec::not_found);
+}
+
+} // namespace
