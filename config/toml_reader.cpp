@@ -1,13 +1,11 @@
 #include "engram/config/toml_reader.hpp"
 
+#include "engram/config/toml_library.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <sstream>
-
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 namespace engram::config {
 namespace {
