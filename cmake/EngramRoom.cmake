@@ -35,9 +35,13 @@ function(engram_add_room room)
 endfunction()
 
 # engram_add_test(<name> SOURCES ... LINK targets... [LABELS labels...])
-# One test program; each of its tests is one entry of ctest.
+# One test program; each of its tests is one entry of ctest, labelled with the program's name unless
+# labels are given.
 function(engram_add_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK;LABELS" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS ${name})
+  endif()
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
