@@ -93,7 +93,8 @@ metrics::snapshot pipeline_core::snapshot() const {
                       {"telemetry", device_reports.size()}};
   for (std::size_t d = 0; d < workers.size(); ++d) {
     const auto& slot = *workers[d];
-    now.queue_depths.emplace_back(slot.device->info().name + "_worker", slot.jobs.size());
+    now.queue_depths.emplace_back(slot.device->info().name + "_worker",
+                                  slot.jobs.size() + slot.quick_jobs.size());
     if (d > 0)
       now.gpus.push_back({d, slot.up && slot.breaker == breaker_state::closed, slot.breaker,
                           slot.success_rate, slot.device->budget()});

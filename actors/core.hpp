@@ -64,6 +64,7 @@ struct device_report {
 struct worker_slot {
   std::unique_ptr<engram::device> device;
   handoff<job> jobs;
+  handoff<job> quick_jobs; ///< those that are not worth a thread switch; see device::is_quick
   fault_point* exit_site = nullptr;
   std::size_t most_runs = 2;                 ///< the worker's credit
   std::atomic<std::uint64_t> incarnation{0}; ///< of the worker actor, ascending

@@ -124,7 +124,8 @@ void router_logic::start(device_run run) {
   auto batch = run.batch;
   const auto id = core_.ledger.start(std::move(run));
   alarms_.push({limit, id, 0});
-  slot.jobs.push({id, std::move(batch), proves_itself});
+  auto& lane = slot.device->is_quick(*batch) ? slot.quick_jobs : slot.jobs;
+  lane.push({id, std::move(batch), proves_itself});
 }
 
 bool router_logic::has_credit(std::size_t device) const {

@@ -71,6 +71,7 @@ void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent
           return spawn_worker(s, c, i, detach);
         },
         i);
+  add("cpu_quick_worker", spawn_quick_worker, 0);
   add("router", spawn_router);
   add("batcher", spawn_batcher);
   add("ingest", spawn_ingest);
@@ -105,6 +106,7 @@ void supervisor_state::on_down(const caf::down_msg& down) {
     std::vector<job>
         orphans; // their runs are lost with the incarnation; the router sends them elsewhere
     slot.jobs.take(orphans);
+    slot.quick_jobs.take(orphans);
     if (*found->worker > 0) core->numbers.count_worker_restart(*found->worker, "worker_exit");
     core->workers_changed.ring();
   }
@@ -175,8 +177,10 @@ void detach_doorbells(pipeline_core& core) {
   core.probes_wanted.detach();
   core.capacity_freed.detach();
   core.workers_changed.detach();
-  for (auto& slot : core.workers)
+  for (auto& slot : core.workers) {
     slot->jobs.detach();
+    slot->quick_jobs.detach();
+  }
 }
 
 } // namespace engram

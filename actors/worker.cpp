@@ -16,9 +16,9 @@ run_done report_to(pipeline_core& core, run_id run) {
   };
 }
 
-void run_jobs(pipeline_core& core, worker_slot& slot) {
+void run_jobs(pipeline_core& core, worker_slot& slot, handoff<job>& lane) {
   std::vector<job> jobs;
-  slot.jobs.take(jobs);
+  lane.take(jobs);
   for (auto& each : jobs) {
     maybe_die(*slot.exit_site);
     auto done = report_to(core, each.run);
@@ -32,12 +32,11 @@ void run_jobs(pipeline_core& core, worker_slot& slot) {
 }
 
 worker_actor::behavior_type worker(worker_actor::pointer self, pipeline_core* core,
-                                   std::size_t index) {
+                                   std::size_t index, handoff<job>* lane) {
   die_of_exceptions(self);
-  auto& slot = *core->workers[index];
-  slot.jobs.attach(ring_for<worker_actor, jobs_waiting>(self));
+  lane->attach(ring_for<worker_actor, jobs_waiting>(self));
   return {
-      [core, &slot](jobs_waiting) { run_jobs(*core, slot); },
+      [core, index, lane](jobs_waiting) { run_jobs(*core, *core->workers[index], *lane); },
   };
 }
 
@@ -45,8 +44,13 @@ worker_actor::behavior_type worker(worker_actor::pointer self, pipeline_core* co
 
 worker_actor spawn_worker(caf::actor_system& system, pipeline_core& core, std::size_t index,
                           bool detached) {
-  if (detached) return system.spawn<caf::detached>(worker, &core, index);
-  return system.spawn(worker, &core, index);
+  auto* lane = &core.workers[index]->jobs;
+  if (detached) return system.spawn<caf::detached>(worker, &core, index, lane);
+  return system.spawn(worker, &core, index, lane);
+}
+
+worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core) {
+  return system.spawn(worker, &core, std::size_t{0}, &core.workers[0]->quick_jobs);
 }
 
 } // namespace engram

@@ -74,6 +74,13 @@ public:
   /// After the destructor has returned, no `done` is called any more.
   virtual void run(work_batch_ptr batch, run_done done) = 0;
 
+  /// Returns true if `run` answers `batch` itself within a few microseconds and does not block:
+  /// such a batch need not be handed to another thread.
+  virtual bool is_quick(const work_batch& batch) const noexcept {
+    (void)batch;
+    return false;
+  }
+
   /// Makes `data` resident. `resource_exhausted` (says how much is missing) leaves everything as it
   /// was.
   virtual result<void> publish(const dataset_ptr& data) = 0;

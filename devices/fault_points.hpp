@@ -38,6 +38,8 @@ public:
     return fire_armed();
   }
 
+  bool is_armed() const noexcept { return armed_.load(std::memory_order_relaxed); }
+
 private:
   friend class fault_points;
   struct program;

@@ -128,6 +128,19 @@ TEST(fallback, a_cpu_worker_that_dies_mid_batch_runs_it_again) {
   EXPECT_EQ(pipe.core().workers[0]->restarts, 2u);
 }
 
+TEST(fallback, a_quick_batch_survives_the_death_of_its_lane_too) {
+  auto options = eager_gpu();
+  options.gpu.force_cpu_mode = true;
+  virtual_pipeline pipe{options};
+  const auto data = pipe.publish();
+  pipe.cpu().quick = true;
+  pipe.arm("cpu.worker=1*exit");
+  const auto r = pipe.submit(pipe.search(data));
+  pipe.advance(20ms);
+  EXPECT_TRUE(pipe.is_right(r));
+  EXPECT_EQ(pipe.core().workers[0]->restarts, 1u);
+}
+
 TEST(fallback, a_cpu_that_keeps_failing_becomes_one_clear_error) {
   auto options = eager_gpu();
   options.gpu.force_cpu_mode = true;

@@ -147,6 +147,7 @@ private:
     const auto d = pick(0, pipe_.core().workers.size() - 1);
     if (d == 0) { // the last resort may stumble once, and be slow
       pipe_.cpu().latency = std::chrono::microseconds{pick(0, 3'000)};
+      pipe_.cpu().quick = chance(0.5);
       if (pipe_.cpu().script.empty()) pipe_.cpu().script.push_back({.what = act::kind::fail});
       return;
     }

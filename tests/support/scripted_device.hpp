@@ -39,6 +39,7 @@ public:
   std::deque<act> script;         ///< taken from the front, one for each run
   std::uint64_t workspace = 0;    ///< what every batch needs
   std::uint64_t budget_bytes = 1u << 30;
+  bool quick = false; ///< what `is_quick` says
   bool can_reset = true;
   std::vector<work_batch_ptr> seen; ///< every batch, in order
   std::size_t resets = 0;
@@ -66,6 +67,7 @@ public:
   bool is_resident(std::uint64_t key) const override { return resident_.contains(key); }
   memory_budget budget() const noexcept override { return {0, budget_bytes}; }
   std::uint64_t workspace_bytes(const work_batch&) const noexcept override { return workspace; }
+  bool is_quick(const work_batch&) const noexcept override { return quick; }
   bool reset() override {
     ++resets;
     return can_reset;
