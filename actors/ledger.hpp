@@ -47,6 +47,7 @@ struct ledger_entry {
   route_reason reason = route_reason::no_gpu; ///< why it went where it went first
   std::uint32_t attempts = 0;                 ///< primary runs so far
   std::uint32_t running = 0;                  ///< primary runs that have not ended
+  std::uint32_t cpu_failures = 0;             ///< runs that the CPU failed; a lost worker is none
   bool split = false;                         ///< a half of a batch that ran out of memory
   bool fell_back = false;
   std::string cause; ///< what the first device did wrong

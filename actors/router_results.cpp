@@ -8,8 +8,8 @@ namespace engram {
 
 namespace {
 
-/// Primary runs of one batch before the CPU's failures become the caller's error.
-constexpr std::uint32_t most_attempts = 4;
+/// The CPU's failures of one batch before they become the caller's error.
+constexpr std::uint32_t most_cpu_failures = 3;
 /// A GPU run that is so much over its limit counts as hung, and its place is free again.
 constexpr auto hung_after = std::chrono::seconds{1};
 
@@ -91,12 +91,13 @@ void router_logic::on_fault(const device_run& run, const device_fault& fault) {
   auto* entry = core_.ledger.find(run.batch->id);
   if (!entry) return;
   entry->running -= 1;
-  if (entry->running > 0) return; // the CPU is on it already
+  entry->cpu_failures += run.device == 0 ? 1 : 0;
+  if (entry->running > 0) return; // the other device is on it already
   const bool can_split = fault.kind == fault_class::oom && run.device > 0 && !entry->split &&
                          entry->order.batch->item_count() > 1;
   if (can_split)
     split_and_retry(run.batch->id, run.device);
-  else if (entry->attempts < most_attempts)
+  else if (entry->cpu_failures < most_cpu_failures)
     fall_back(run.batch->id, run.device, cause);
   else {
     for (const auto& request : entry->order.requests)
