@@ -4,6 +4,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/logger.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/thread_hook.hpp>
@@ -62,6 +63,9 @@ struct actor_runtime::system {
 actor_runtime::actor_runtime(pipeline_core& core, const runtime_options& options)
     : system_(std::make_unique<system>(options)), core_(core) {
   system_->supervisor = spawn_pipeline(system_->actors, core_, {});
+  // CAF keeps its logger in a variable of this thread, and the destructor of the actor system waits
+  // for the last user of the logger: another thread could never stop what this one has started.
+  caf::logger::set_current_actor_system(nullptr);
 }
 
 actor_runtime::~actor_runtime() {

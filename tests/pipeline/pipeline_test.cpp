@@ -182,6 +182,14 @@ TEST(pipeline, stop_without_time_answers_everybody_with_shutting_down) {
   EXPECT_EQ(refused, 50);
 }
 
+TEST(pipeline, another_thread_than_the_one_that_started_it_can_stop_it) {
+  const auto pipe = start();
+  std::promise<bool> stopped;
+  std::jthread other{[&] { stopped.set_value(pipe->stop()); }};
+  const auto done = stopped.get_future();
+  ASSERT_EQ(done.wait_for(30s), std::future_status::ready);
+}
+
 TEST(pipeline, a_full_gate_refuses_and_says_the_limit) {
   pipeline_options options;
   options.admission.max_in_flight = 2;
