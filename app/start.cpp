@@ -68,16 +68,17 @@ public:
     auto started = pipeline::start(config_.values.pipeline);
     if (!started) return report_start_error(started.error());
     pipe_ = std::move(*started);
-    for (const auto& setting : failpoints())
-      if (const auto armed = pipe_->arm_fault(setting); !armed)
-        return report_usage_error(
-            {armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message});
 
     auto listening = http_server::start(*pipe_, config_.values.server);
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
     if (const auto loaded = load_datasets(); !loaded) return report_run_time_error(loaded.error());
+    // Not earlier: loading measures the devices, and its figures should be those of good days.
+    for (const auto& setting : failpoints())
+      if (const auto armed = pipe_->arm_fault(setting); !armed)
+        return report_usage_error(
+            {armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message});
     server_->hold_readiness({});
     announce();
     return steer();

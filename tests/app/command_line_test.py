@@ -116,7 +116,7 @@ class Questions(CommandTest):
             (["spread", "things", "nowhere"], "nowhere"),
             (["spread", "things", "#x"], "#x"),
             (["spread", "things", "#4"], "4"),
-            (["spread", "things", "east:7"], "7"),
+            (["spread", "things", "east:7"], "amount"),
             (["spread", "things", "east", "--hops", "65"], "65"),
         ]:
             self.assertIn(words, self.run_engram(2, *arguments).stderr)

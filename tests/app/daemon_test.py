@@ -73,7 +73,7 @@ class Signals(CommandTest):
                 self.assertEqual(daemon.process.wait(timeout=30), 0)
 
     def test_while_it_drains_it_is_alive_but_not_ready_and_refuses(self):
-        with Daemon(self.store, ENGRAM_FAILPOINTS="cpu.launch=delay(2000)") as daemon:
+        with Daemon(self.store, ENGRAM_FAILPOINTS="cpu.launch=delay(1000)") as daemon:
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 asked = pool.submit(daemon.request, "POST", "/v1/search", SEARCH)
                 self.wait_for_in_flight(daemon, 1)
