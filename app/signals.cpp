@@ -1,7 +1,9 @@
 #include "engram/app/signals.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <ctime>
+#include <thread>
 
 namespace engram {
 
@@ -32,6 +34,16 @@ int wait_for_signal(std::chrono::milliseconds patience) {
   const timespec time{patience.count() / 1000, patience.count() % 1000 * 1'000'000};
   const int signal = sigtimedwait(&held(), nullptr, &time);
   return signal > 0 ? signal : 0;
+}
+
+void run_watchfully(const std::function<void()>& work, const std::function<void(int)>& on_signal) {
+  std::atomic<bool> done{false};
+  const std::jthread worker{[&] {
+    work();
+    done = true;
+  }};
+  while (!done)
+    if (const int signal = wait_for_signal(std::chrono::milliseconds{20})) on_signal(signal);
 }
 
 } // namespace engram

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <initializer_list>
 
 namespace engram {
@@ -13,5 +14,9 @@ void hold_signals(std::initializer_list<int> signals);
 int wait_for_signal();
 /// As above, or 0 after `patience`.
 int wait_for_signal(std::chrono::milliseconds patience);
+
+/// Runs `work` on a thread of its own to its end, and `on_signal` here for each signal that comes
+/// meanwhile.
+void run_watchfully(const std::function<void()>& work, const std::function<void(int)>& on_signal);
 
 } // namespace engram

@@ -10,12 +10,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 namespace engram {
 
@@ -68,12 +66,18 @@ public:
     auto started = pipeline::start(config_.values.pipeline);
     if (!started) return report_start_error(started.error());
     pipe_ = std::move(*started);
-
     auto listening = http_server::start(*pipe_, config_.values.server);
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
-    if (const auto loaded = load_datasets(); !loaded) return report_run_time_error(loaded.error());
+    result<void> loaded;
+    run_watchfully([&] { loaded = load_datasets(); },
+                   [](int signal) {
+                     if (signal == SIGHUP) return; // what is being read is the newest
+                     spdlog::warn("asked to end while the datasets were loading");
+                     std::_Exit(exit_run_time);
+                   });
+    if (!loaded) return report_run_time_error(loaded.error());
     // Not earlier: loading measures the devices, and its figures should be those of good days.
     for (const auto& setting : failpoints())
       if (const auto armed = pipe_->arm_fault(setting); !armed)
@@ -172,21 +176,17 @@ private:
   /// what is new and answers what it has; then the answers are written.
   int drain() {
     server_->hold_readiness("draining");
-    std::atomic<bool> done{false};
     bool all_served = false;
-    std::jthread work{[&] {
+    const auto stop = [&] {
       all_served = pipe_->stop(whole_milliseconds(config_.values.server.drain_timeout_ms));
       all_served = server_->stop() && all_served;
-      done = true;
-    }};
-    while (!done) {
-      const int signal = wait_for_signal(milliseconds{20});
-      if (signal != SIGINT && signal != SIGTERM) continue;
+    };
+    run_watchfully(stop, [this](int signal) {
+      if (signal == SIGHUP) return;
       spdlog::warn("asked again: ending at once with {} requests unanswered",
                    pipe_->health().in_flight);
       std::_Exit(exit_run_time);
-    }
-    work.join();
+    });
     const auto counts = pipe_->counts();
     spdlog::info("stopped: {} requests accepted, {} answered", counts.accepted, counts.answered);
     if (!all_served)

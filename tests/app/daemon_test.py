@@ -45,8 +45,9 @@ class Serving(CommandTest):
                               "stop it or choose another port"])
 
     def test_an_unusable_fault_setting_ends_it_with_2(self):
-        done = self.run_engram(2, "start", "--port", "0", ENGRAM_FAILPOINTS="nowhere=return(oom)")
-        self.assertIn("ENGRAM_FAILPOINTS", done.stderr)
+        done = self.engram("start", "--port", "0", ENGRAM_FAILPOINTS="nowhere=return(oom)")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr.splitlines()[-1], "^engram: ENGRAM_FAILPOINTS: .*nowhere")
 
 
 class Signals(CommandTest):
