@@ -45,6 +45,7 @@ function(engram_add_test name)
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+  # A parameter without a printer is shown with addresses in it, which would change a test's name.
+  gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()
