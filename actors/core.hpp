@@ -58,6 +58,7 @@ struct device_report {
   std::uint64_t dataset = 0;
   double work = 0;
   double device_seconds = 0;
+  time_point dispatched{}; ///< when the run was given to the device
 };
 
 /// One device, its worker's place, and what the others need to know of it.

@@ -2,7 +2,6 @@
 
 #include "engram/actors/core.hpp"
 
-#include <optional>
 #include <vector>
 
 namespace engram {

@@ -46,7 +46,8 @@ struct ledger_entry {
   batch_order order;
   route_reason reason = route_reason::no_gpu; ///< why it went where it went first
   std::uint32_t attempts = 0;                 ///< primary runs so far
-  std::uint32_t running = 0;                  ///< primary runs that have not ended
+  std::uint32_t running = 0;                  ///< primary runs that have not ended and are not late
+  bool queued = false;                        ///< it is in `waiting`
   std::uint32_t cpu_failures = 0;             ///< runs that the CPU failed; a lost worker is none
   bool split = false;                         ///< a half of a batch that ran out of memory
   bool fell_back = false;

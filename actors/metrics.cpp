@@ -6,6 +6,9 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <map>
+#include <utility>
+
 namespace engram {
 
 namespace {
@@ -157,7 +160,6 @@ metrics::metrics(std::vector<std::string> devices)
       of["device"] = devices_[d];
       mine.transfer[o] = &f.transfer.Add(of, second_bounds);
       mine.kernel[o] = &f.kernel.Add(of, second_bounds);
-      if (d > 0) mine.speedup[o] = &f.speedup.Add(of);
       for (std::size_t r = 0; r < route_reason_count; ++r) {
         auto why = of;
         why["reason"] = std::string{to_string(static_cast<route_reason>(r))};
@@ -181,8 +183,9 @@ void metrics::count_answer(operation op, ec status, const answer_trace& trace) {
   auto& f = *families_;
   const auto o = index_of(op);
   f.request_of[o][static_cast<std::size_t>(status)]->Increment();
+  if (trace.total_seconds > 0)
+    f.latency_of[o]->Observe(trace.total_seconds); // refusals were never accepted
   if (status != ec::none) return;
-  f.latency_of[o]->Observe(trace.total_seconds);
   f.queue_of[o]->Observe(trace.queue_seconds);
   f.window_of[o]->Observe(trace.window_seconds);
 }
@@ -222,7 +225,12 @@ void metrics::count_actor_restart(const std::string& actor) {
 }
 
 void metrics::set_speedup(operation op, std::size_t device, double ratio) {
-  families_->device[device].speedup[index_of(op)]->Set(ratio);
+  auto*& gauge = families_->device[device].speedup[index_of(op)];
+  // Not before there is a ratio: 0 would read as infinitely slow.
+  if (!gauge)
+    gauge =
+        &families_->speedup.Add({{"op", std::string{to_string(op)}}, {"device", devices_[device]}});
+  gauge->Set(ratio);
 }
 
 std::string metrics::to_text(const snapshot& now) {

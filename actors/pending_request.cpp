@@ -83,7 +83,11 @@ bool pending_request::complete(answer what) {
   auto done = std::exchange(done_, nullptr);
   // After this the desk may be gone: whoever stops the pipeline waits for the gate to empty.
   desk_.gate.leave();
-  done(std::move(what));
+  try {
+    done(std::move(what));
+  } catch (...) {
+    // The caller's own trouble must not become that of the others in the batch.
+  }
   return true;
 }
 

@@ -15,16 +15,25 @@ constexpr double cpu_patience_factor = 20;
 } // namespace
 
 router_logic::router_logic(pipeline_core& core) : core_(core), options_(core.options()) {
-  for (auto& [id, run] : core_.ledger.runs())
-    alarms_.push({run.limit, id, 0});
-  std::vector<batch_id> idle;
-  for (auto& [id, entry] : core_.ledger.entries()) {
-    alarms_.push({entry.order.earliest_deadline, 0, id});
-    if (entry.running == 0) idle.push_back(id);
+  auto& ledger = core_.ledger;
+  rebuild_alarms();
+  // A router that died in the middle of a handler may have left its counts wrong.
+  for (auto& [id, entry] : ledger.entries()) {
+    entry.running = 0;
+    entry.queued = false;
   }
+  for (auto& [id, run] : ledger.runs())
+    if (auto* entry =
+            run.kind == run_kind::primary && !run.late ? ledger.find(run.batch->id) : nullptr)
+      entry->running += 1;
   // Whatever nobody works on is sent again, in its old order.
+  std::vector<batch_id> idle;
+  for (auto& [id, entry] : ledger.entries())
+    if (entry.running == 0) idle.push_back(id);
   std::ranges::sort(idle);
-  core_.ledger.waiting().assign(idle.begin(), idle.end());
+  for (const auto id : idle)
+    ledger.find(id)->queued = true;
+  ledger.waiting().assign(idle.begin(), idle.end());
   on_workers_changed();
 }
 
@@ -39,12 +48,14 @@ void router_logic::on_orders() {
     dispatch(entry.order.batch->id);
   }
   arrived_.clear();
+  drop_stale_alarms();
 }
 
 void router_logic::dispatch(batch_id batch) {
   auto* entry = core_.ledger.find(batch);
-  if (!entry) return;
-  if (!try_dispatch(batch, *entry)) core_.ledger.waiting().push_back(batch);
+  if (!entry || entry->queued || try_dispatch(batch, *entry)) return;
+  entry->queued = true;
+  core_.ledger.waiting().push_back(batch);
 }
 
 bool router_logic::try_dispatch(batch_id batch, ledger_entry& entry) {
@@ -142,6 +153,7 @@ void router_logic::retry_waiting() {
   for (auto left = waiting.size(); left > 0; --left) {
     const auto batch = waiting.front();
     waiting.pop_front();
+    if (auto* entry = core_.ledger.find(batch)) entry->queued = false;
     dispatch(batch); // goes to the back again if there is still no room for it
   }
 }
@@ -174,6 +186,20 @@ std::optional<time_point> router_logic::next_due() {
     alarms_.pop();
   }
   return std::nullopt;
+}
+
+void router_logic::rebuild_alarms() {
+  alarms_ = {};
+  for (const auto& [id, run] : core_.ledger.runs())
+    alarms_.push({run.limit, id, 0});
+  for (const auto& [id, entry] : core_.ledger.entries())
+    alarms_.push({entry.order.earliest_deadline, 0, id});
+}
+
+/// Most alarms are for what has long been answered; with far deadlines they would pile up.
+void router_logic::drop_stale_alarms() {
+  const auto live = core_.ledger.runs().size() + core_.ledger.entries().size();
+  if (alarms_.size() > 1024 + 4 * live) rebuild_alarms();
 }
 
 void router_logic::follow_options() {

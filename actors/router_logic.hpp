@@ -30,6 +30,8 @@ public:
 private:
   // -- dispatching: router_logic.cpp -------------------------------------------------------------
   void follow_options();
+  void rebuild_alarms();
+  void drop_stale_alarms();
   void dispatch(batch_id batch);
   bool try_dispatch(batch_id batch, ledger_entry& entry);
   route choose(const work_batch& batch);

@@ -90,9 +90,9 @@ void router_logic::on_fault(const device_run& run, const device_fault& fault) {
   }
   auto* entry = core_.ledger.find(run.batch->id);
   if (!entry) return;
+  if (run.late) return; // the CPU was asked when its limit passed
   entry->running -= 1;
   entry->cpu_failures += run.device == 0 ? 1 : 0;
-  if (entry->running > 0) return; // the other device is on it already
   const bool can_split = fault.kind == fault_class::oom && run.device > 0 && !entry->split &&
                          entry->order.batch->item_count() > 1;
   if (can_split)
@@ -182,9 +182,9 @@ void router_logic::lose(run_id id, const std::string& cause) {
          run, false, cause);
   if (run.kind == run_kind::shadow) return;
   auto* entry = core_.ledger.find(run.batch->id);
-  if (!entry) return;
+  if (!entry || run.late) return;
   entry->running -= 1;
-  if (entry->running == 0) fall_back(run.batch->id, run.device, cause);
+  fall_back(run.batch->id, run.device, cause);
 }
 
 void router_logic::on_late_run(run_id id, device_run& run, time_point now) {
@@ -201,8 +201,10 @@ void router_logic::on_late_run(run_id id, device_run& run, time_point now) {
     return tell(device_report::kind::probe, run, false, std::string{late_cause});
   tell(device_report::kind::outcome, run, false, std::string{late_cause});
   // The CPU answers as well; whichever is first is used.
-  if (auto* entry = core_.ledger.find(run.batch->id); entry && entry->running == 1)
+  if (auto* entry = core_.ledger.find(run.batch->id)) {
+    entry->running -= 1;
     fall_back(run.batch->id, run.device, std::string{late_cause});
+  }
 }
 
 void router_logic::on_deadline(batch_id batch, ledger_entry& entry, time_point now) {
@@ -232,7 +234,8 @@ void router_logic::tell(device_report::kind what, const device_run& run, bool go
                              .op = run.batch->op,
                              .dataset = run.batch->data ? run.batch->data->key : 0,
                              .work = run.batch->work(),
-                             .device_seconds = device_seconds});
+                             .device_seconds = device_seconds,
+                             .dispatched = run.dispatched});
 }
 
 } // namespace engram

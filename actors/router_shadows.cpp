@@ -25,13 +25,15 @@ std::optional<std::size_t> router_logic::shadow_device(const device_run& run, ro
         return d;
   // A share of the traffic is repeated on the other side, so that neither cost line goes stale.
   if (core_.workers.size() == 1 || reason < route_reason::below_min_batch) return std::nullopt;
+  if (!core_.ledger.waiting().empty()) return std::nullopt; // no answer waits for a shadow run
   shadow_debt_ = std::min(shadow_debt_ + options_->routing.shadow_share, 2.0);
   if (shadow_debt_ < 1) return std::nullopt;
   const auto is_idle = [&](std::size_t d) {
     return core_.workers[d]->up && core_.ledger.runs_on(d) == 0;
   };
   if (run.device > 0) {
-    if (!is_idle(0)) return std::nullopt;
+    constexpr double most_seconds = 0.02; // a longer one would keep the CPU from others
+    if (!is_idle(0) || predict(*run.batch, 0).value_or(0) > most_seconds) return std::nullopt;
     shadow_debt_ -= 1;
     return 0;
   }

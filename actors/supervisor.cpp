@@ -5,6 +5,8 @@
 #include <caf/exit_reason.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +38,9 @@ struct supervisor_state {
   void open(supervisor_actor::pointer actor, pipeline_core* lent, spawn_options options);
   void start(child& which);
   void on_down(const caf::down_msg& down);
+  void lose_worker(std::size_t index);
+  void on_death(child& which);
+  void give_up(const child& which);
   void on_restart_due(std::size_t index);
   void stop_children();
   void finish_if_all_down();
@@ -45,6 +50,7 @@ struct supervisor_state {
   std::vector<child> children;
   bool stopping = false;
   bool gave_up = false;
+  bool answered_rest = false; ///< everything that no stage can answer any more was failed
 };
 
 void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent,
@@ -80,16 +86,20 @@ void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent
 }
 
 void supervisor_state::start(child& which) {
-  if (which.worker) {
-    auto& slot = *core->workers[*which.worker];
-    slot.incarnation += 1;
-    slot.up = true;
+  caf::actor handle;
+  try {
+    handle = which.spawn();
+  } catch (const std::exception&) { // no thread or memory for it: one more death
+    return on_death(which);
   }
-  const auto handle = which.spawn();
   which.address = handle.address();
   which.up = true;
   self->monitor(handle);
-  if (which.worker) core->workers_changed.ring();
+  if (!which.worker) return;
+  auto& slot = *core->workers[*which.worker];
+  slot.incarnation += 1;
+  slot.up = true;
+  core->workers_changed.ring();
 }
 
 void supervisor_state::on_down(const caf::down_msg& down) {
@@ -99,33 +109,54 @@ void supervisor_state::on_down(const caf::down_msg& down) {
   if (stopping) return finish_if_all_down();
   core->actor_restarts += 1;
   core->numbers.count_actor_restart(found->name);
-  if (found->worker) {
-    auto& slot = *core->workers[*found->worker];
-    slot.up = false;
-    slot.restarts += 1;
-    std::vector<job>
-        orphans; // their runs are lost with the incarnation; the router sends them elsewhere
-    slot.jobs.take(orphans);
-    slot.quick_jobs.take(orphans);
-    if (*found->worker > 0) core->numbers.count_worker_restart(*found->worker, "worker_exit");
-    core->workers_changed.ring();
+  if (found->worker) lose_worker(*found->worker);
+  on_death(*found);
+}
+
+void supervisor_state::lose_worker(std::size_t index) {
+  auto& slot = *core->workers[index];
+  slot.up = false;
+  slot.restarts += 1;
+  // Their runs are lost with the incarnation; the router sends them elsewhere.
+  std::vector<job> orphans;
+  slot.jobs.take(orphans);
+  slot.quick_jobs.take(orphans);
+  if (index > 0) core->numbers.count_worker_restart(index, "worker_exit");
+  core->workers_changed.ring();
+}
+
+void supervisor_state::on_death(child& which) {
+  const auto now = core->clock.now();
+  const auto options = core->options();
+  which.policy.set_limits(restart_limits_of(options->supervisor));
+  auto wait = which.policy.on_death(now);
+  const auto gpu = which.worker.value_or(0);
+  if (!wait && gpu > 0) { // GPU trouble never ends the pipeline: the CPU serves, and we keep trying
+    wait = from_milliseconds(options->supervisor.max_backoff_ms);
+    device_report lost;
+    lost.what = device_report::kind::fatal;
+    lost.device = gpu;
+    lost.good = false;
+    lost.cause = "worker keeps dying";
+    lost.dispatched = now;
+    core->device_reports.push(std::move(lost));
   }
-  const auto wait = found->policy.on_death(core->clock.now());
-  core->events.add(core->clock.now(), "restart", found->name,
+  core->events.add(now, "restart", which.name,
                    wait ? "died, starts again" : "died too often, giving up");
-  if (!wait) {
-    gave_up = true;
-    core->state = pipeline_state::unavailable;
-    core->gate.close();
-    core->events.add(core->clock.now(), "unavailable", found->name, "restart limit reached");
-    return stop_children();
-  }
-  const auto index = static_cast<std::size_t>(found - children.begin());
+  if (!wait) return give_up(which);
+  const auto index = static_cast<std::size_t>(&which - children.data());
   if (*wait == duration::zero())
-    start(*found);
+    start(which);
   else
-    self->scheduled_send(handle_of<supervisor_actor>(self), core->clock.now() + *wait,
-                         restart_due{index});
+    self->scheduled_send(handle_of<supervisor_actor>(self), now + *wait, restart_due{index});
+}
+
+void supervisor_state::give_up(const child& which) {
+  gave_up = true;
+  core->state = pipeline_state::unavailable;
+  core->gate.close();
+  core->events.add(core->clock.now(), "unavailable", which.name, "restart limit reached");
+  stop_children();
 }
 
 void supervisor_state::on_restart_due(std::size_t index) {
@@ -140,12 +171,20 @@ void supervisor_state::stop_children() {
 }
 
 void supervisor_state::finish_if_all_down() {
-  if (std::ranges::any_of(children, &child::up)) return;
-  if (gave_up)
-    core->fail_everything(ec::unavailable,
-                          "The pipeline gave up because one of its actors kept dying; "
-                          "restart the process and report the log.");
-  self->quit();
+  const auto is_up = [](const child& each) { return each.up; };
+  if (std::ranges::any_of(children, [](const child& each) { return each.up && !each.worker; }))
+    return;
+  // Nobody keeps deadlines any more, and a worker may be busy for long: answer now.
+  if (!std::exchange(answered_rest, true)) {
+    if (gave_up)
+      core->fail_everything(ec::unavailable,
+                            "The pipeline gave up because one of its actors kept dying; "
+                            "restart the process and report the log.");
+    else
+      core->fail_everything(ec::shutting_down,
+                            "The pipeline stopped before the request was answered.");
+  }
+  if (std::ranges::none_of(children, is_up)) self->quit();
 }
 
 supervisor_actor::behavior_type

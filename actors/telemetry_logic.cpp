@@ -45,6 +45,7 @@ void telemetry_logic::hear(const device_report& report, time_point now) {
     core_.costs.add({report.op, report.device, report.dataset}, report.work, report.device_seconds);
   if (report.device == 0) return; // the CPU has no breaker: there is nothing to fall back to
   auto& guard = core_.breakers[report.device];
+  if (report.dispatched < guard.proving_since()) return;
   switch (report.what) {
   case device_report::kind::outcome:
     return guard.on_outcome(report.good, now, report.cause);

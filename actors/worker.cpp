@@ -16,18 +16,29 @@ run_done report_to(pipeline_core& core, run_id run) {
   };
 }
 
+/// Uploads what was published while the device was out.
+void catch_up(const pipeline_core& core, device& on) {
+  for (const auto& data : core.datasets.list())
+    if (!on.is_resident(data->key) && on.publish(data) && core.datasets.find(data->name) != data)
+      on.retire(data->key); // replaced while it was uploaded
+}
+
 void run_jobs(pipeline_core& core, worker_slot& slot, handoff<job>& lane) {
   std::vector<job> jobs;
   lane.take(jobs);
   for (auto& each : jobs) {
     maybe_die(*slot.exit_site);
     auto done = report_to(core, each.run);
-    if (each.proves_itself && !slot.device->reset())
-      done({.outputs = {},
-            .fault = device_fault{fault_class::no_device, "The device cannot be brought back."},
-            .times = {}});
-    else
-      slot.device->run(std::move(each.batch), std::move(done));
+    if (each.proves_itself) {
+      if (!slot.device->reset()) {
+        run_outcome lost;
+        lost.fault = {fault_class::no_device, "The device cannot be brought back."};
+        done(std::move(lost));
+        continue;
+      }
+      catch_up(core, *slot.device);
+    }
+    slot.device->run(std::move(each.batch), std::move(done));
   }
 }
 

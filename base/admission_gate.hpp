@@ -16,7 +16,7 @@ public:
   /// Takes a place; the holder gives it back with `leave`, once.
   verdict enter() noexcept {
     if (closed_.load(std::memory_order_relaxed)) return verdict::closed;
-    if (in_flight_.fetch_add(1, std::memory_order_acq_rel) >=
+    if (in_flight_.fetch_add(1, std::memory_order_seq_cst) >=
         limit_.load(std::memory_order_relaxed)) {
       leave();
       return verdict::full;
@@ -36,7 +36,7 @@ public:
   void close() noexcept { closed_.store(true, std::memory_order_seq_cst); }
   bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
-  std::size_t in_flight() const noexcept { return in_flight_.load(std::memory_order_acquire); }
+  std::size_t in_flight() const noexcept { return in_flight_.load(std::memory_order_seq_cst); }
   std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   void set_limit(std::size_t limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
 

@@ -8,9 +8,10 @@
 namespace engram::config {
 namespace {
 
-// Read by kernels/, devices/, datasets/ and app/ themselves.
-constexpr std::array<std::string_view, 5> other_variables{
-    "ENGRAM_ISA", "ENGRAM_FAILPOINTS", "ENGRAM_DATA_DIR", "ENGRAM_CONFIG", "ENGRAM_PRESET"};
+// Read by kernels/, devices/, datasets/ and app/ themselves, and by the scripts and tests.
+constexpr std::array<std::string_view, 7> other_variables{
+    "ENGRAM_ISA",    "ENGRAM_FAILPOINTS", "ENGRAM_DATA_DIR",     "ENGRAM_CONFIG",
+    "ENGRAM_PRESET", "ENGRAM_CACHE_DIR",  "ENGRAM_PROPERTY_SEED"};
 
 std::string as_variable(std::string_view spelling) {
   std::string out = "ENGRAM_";

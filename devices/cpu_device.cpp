@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 #include <fstream>
 #include <new>
@@ -62,7 +63,11 @@ public:
   }
 
   bool is_quick(const work_batch& batch) const noexcept override {
-    return batch.work() <= quick_work && !launch_.is_armed(); // armed, it may sleep
+    double hops = 1;
+    if (batch.op == operation::spread)
+      for (const auto& item : batch.items)
+        hops = std::max<double>(hops, item.payload->spread.max_hops);
+    return batch.work() * hops <= quick_work && !launch_.is_armed(); // armed, it may sleep
   }
 
   result<void> publish(const dataset_ptr&) override { return {}; }

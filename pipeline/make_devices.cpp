@@ -49,11 +49,10 @@ result<std::vector<std::unique_ptr<device>>> make_devices(const pipeline_options
   for (const auto& entry : options.gpu.devices) {
     if (entry == "auto") continue; // this build has no real GPU to find
     if (!entry.starts_with(simulated))
-      return error{
-          ec::unavailable,
-          "GPU \"" + entry +
-              "\" is not there: this build has no CUDA. Use \"auto\", or \"sim:<profile>\" "
-              "for a simulated GPU."};
+      return error{ec::unavailable, "GPU \"" + entry +
+                                        "\" is not there: this version drives no real GPU. Use "
+                                        "\"auto\", or \"sim:<profile>\" "
+                                        "for a simulated GPU."};
     if (!engine) engine = std::make_shared<cpu_engine>(*level, options.cpu.threads);
     auto made = make_simulated("gpu" + std::to_string(devices.size() - 1),
                                std::string_view{entry}.substr(simulated.size()), options.gpu,

@@ -3,8 +3,6 @@
 #include "engram/actors/actors.hpp"
 #include "engram/actors/core.hpp"
 #include "engram/config/load.hpp"
-#include "engram/devices/cpu_device.hpp"
-#include "engram/devices/sim_device.hpp"
 #include "engram/pipeline/calibrate.hpp"
 #include "engram/pipeline/make_devices.hpp"
 #include "engram/pipeline/runtime.hpp"
@@ -37,7 +35,11 @@ struct pipeline::impl {
     refused.op = op;
     refused.failure = std::move(why);
     core.numbers.count_answer(op, refused.failure.code, refused.trace);
-    done(std::move(refused));
+    try {
+      done(std::move(refused));
+    } catch (...) {
+      // As for any other answer: a callback's exceptions are its own.
+    }
     return {};
   }
   error closed_error() const {
@@ -51,10 +53,21 @@ struct pipeline::impl {
 // -- life
 // ------------------------------------------------------------------------------------------
 
+namespace {
+
+std::optional<std::string> unusable(const pipeline_options& options) {
+  if (options.batching.adaptive)
+    return "batching.adaptive = true: this version has no adaptive window; set it to false and "
+           "choose batching.max_wait_ms.";
+  return complaint(options);
+}
+
+} // namespace
+
 pipeline::pipeline() = default;
 
 result<std::unique_ptr<pipeline>> pipeline::start(pipeline_options options) {
-  if (auto wrong = complaint(options)) return error{ec::invalid_argument, *wrong};
+  if (auto wrong = unusable(options)) return error{ec::invalid_argument, *wrong};
   auto faults = std::make_unique<fault_points>();
   auto devices = make_devices(options, *faults);
   if (!devices) return devices.error();
@@ -108,7 +121,12 @@ result<dataset_ptr> pipeline::publish(std::string name,
   std::string where = "cpu";
   for (std::size_t d = 1; d < core.workers.size(); ++d) {
     auto& device = *core.workers[d]->device;
-    if (auto uploaded = device.publish(data))
+    auto uploaded = device.publish(data);
+    if (!uploaded && before) { // no room beside the old version: the CPU serves meanwhile
+      device.retire(before->key);
+      uploaded = device.publish(data);
+    }
+    if (uploaded)
       where += " " + device.info().name;
     else
       core.events.add(core.clock.now(), "publish", data->name,
@@ -168,8 +186,14 @@ ticket pipeline::submit(request what, std::function<void(answer)> done) {
   core.accepted.fetch_add(1, std::memory_order_relaxed);
   const auto deadline =
       accepted + options.deadline.value_or(core.default_deadline.load(std::memory_order_relaxed));
-  auto pending = std::make_shared<pending_request>(id, std::move(*payload), accepted, deadline,
-                                                   options.priority, core.desk, std::move(done));
+  request_ptr pending;
+  try {
+    pending = std::make_shared<pending_request>(id, std::move(*payload), accepted, deadline,
+                                                options.priority, core.desk, std::move(done));
+  } catch (...) {
+    core.gate.leave();
+    throw;
+  }
   ticket handle{id, std::weak_ptr<void>{pending}};
   auto kept = pending;
   core.inbox.push(std::move(pending));
@@ -199,7 +223,7 @@ bool ticket::cancel() const {
 // ------------------------------------------------------------------------------------
 
 result<void> pipeline::reload(const pipeline_options& next) {
-  if (auto wrong = complaint(next)) return error{ec::invalid_argument, *wrong};
+  if (auto wrong = unusable(next)) return error{ec::invalid_argument, *wrong};
   auto& core = impl_->core;
   engram::options from, to;
   from.pipeline = *core.options();

@@ -9,6 +9,7 @@
 #include "engram/devices/fault_points.hpp"
 #include "engram/pipeline/requests.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
@@ -61,7 +62,7 @@ struct health_report {
 /// Counters that tests and replays judge by. All since start.
 struct pipeline_counts {
   std::uint64_t accepted = 0;     ///< passed the admission gate
-  std::uint64_t answered = 0;     ///< results and errors given to callers
+  std::uint64_t answered = 0;     ///< answers given to accepted requests
   std::uint64_t lost = 0;         ///< answer slots that died unanswered; a bug if not 0
   std::uint64_t late_answers = 0; ///< second answers that were dropped
   std::uint64_t batches = 0;
@@ -98,7 +99,7 @@ public:
   /// Hands `what` over and returns at once. `done` is called exactly once, on any thread (this one
   /// for a refusal), with a result or one of: invalid_argument (shape, range, NaN: names the
   /// place), not_found, overloaded, deadline_exceeded, cancelled, shutting_down, unavailable,
-  /// internal. It must not block.
+  /// internal. It must not block; what it throws is dropped.
   ticket submit(request what, std::function<void(answer)> done);
   /// As above; the future always becomes ready.
   std::future<answer> submit(request what);
@@ -142,11 +143,14 @@ class pipeline::awaitable {
 public:
   awaitable(pipeline& owner, request what) : owner_(owner), what_(std::move(what)) {}
   bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) {
+  /// Does not suspend if the answer, a refusal say, is there already: a coroutine that tries again
+  /// and again does not nest.
+  bool await_suspend(std::coroutine_handle<> waiting) {
     owner_.submit(std::move(what_), [this, waiting](answer a) {
       answer_ = std::move(a);
-      waiting.resume();
+      if (met_.exchange(true)) waiting.resume();
     });
+    return !met_.exchange(true);
   }
   answer await_resume() { return std::move(*answer_); }
 
@@ -154,6 +158,7 @@ private:
   pipeline& owner_;
   request what_;
   std::optional<answer> answer_;
+  std::atomic<bool> met_{false}; ///< the answer or the suspension came first
 };
 
 } // namespace engram

@@ -14,9 +14,10 @@ namespace engram {
 
 /// What every request may say about itself.
 struct request_options {
-  std::optional<duration> deadline; ///< from now; without one admission.default_deadline_ms
-  int priority = 0;                 ///< -8..8; higher goes first among equal deadlines
-  std::string tenant;               ///< for the caller's own accounting
+  std::optional<duration>
+      deadline;       ///< from now, at most an hour; without one admission.default_deadline_ms
+  int priority = 0;   ///< -8..8; higher goes first among equal deadlines
+  std::string tenant; ///< for the caller's own accounting
 };
 
 /// The k nearest rows of a resident collection for each query.

@@ -2,7 +2,6 @@
 
 #include "engram/kernels/cosine.hpp"
 
-#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -143,7 +142,9 @@ result<void> fill(spread_request what, const catalog& datasets, work_payload& wo
 result<void> check_options(const request_options& options) {
   if (options.deadline && *options.deadline <= duration::zero())
     return invalid("The deadline is not in the future; allow more than 0 ms.");
-  if (std::abs(options.priority) > max_priority)
+  if (options.deadline && *options.deadline > max_deadline)
+    return invalid("The deadline is more than an hour away; allow at most 3600000 ms.");
+  if (options.priority < -max_priority || options.priority > max_priority)
     return invalid("priority is " + std::to_string(options.priority) + "; it must be within -" +
                    std::to_string(max_priority) + ".." + std::to_string(max_priority) + ".");
   return {};

@@ -10,6 +10,7 @@ namespace engram {
 inline constexpr std::uint32_t max_k = 2048;
 inline constexpr std::uint32_t max_hops = 64;
 inline constexpr int max_priority = 8;
+inline constexpr duration max_deadline = std::chrono::hours{1};
 
 /// Returns the request as checked work on the current version of its dataset, or what is wrong with
 /// it.

@@ -44,6 +44,7 @@ void breaker::on_timer(time_point now) {
   if (state_ == breaker_state::half_open) return open(now, "no verdict from probes in time");
   good_probes_ = 0;
   move_to(breaker_state::half_open, now, "cool-down over");
+  proving_since_ = now;
   timer_ = now + limits_.half_open_timeout;
 }
 

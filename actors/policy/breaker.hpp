@@ -49,6 +49,9 @@ public:
 
   breaker_state state() const noexcept { return state_; }
   double success_rate() const noexcept { return window_.success_rate(); }
+  /// Returns when the device last began to prove itself: what was dispatched before says nothing
+  /// about it now.
+  time_point proving_since() const noexcept { return proving_since_; }
   /// Returns when the state changes by itself; nothing while closed.
   std::optional<time_point> timer() const noexcept { return timer_; }
 
@@ -70,6 +73,7 @@ private:
   std::mt19937_64 random_;
   breaker_state state_ = breaker_state::closed;
   std::optional<time_point> timer_;
+  time_point proving_since_{};
   duration next_cool_down_;
   std::uint32_t good_probes_ = 0;
   std::vector<transition> transitions_;

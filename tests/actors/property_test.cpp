@@ -43,6 +43,14 @@ public:
       device(d).latency = {};
     }
     pipe_.advance(20s); // longer than any deadline and any cool-down
+    const auto quiet = pipe_.requests.size();
+    for (int i = 0; i < 5; ++i) {
+      pipe_.submit(random_payload(), 5s);
+      pipe_.advance(100ms);
+    }
+    pipe_.advance(20s);
+    for (auto r = quiet; r < pipe_.requests.size(); ++r)
+      EXPECT_TRUE(pipe_.is_right(r)) << "afterwards";
     check();
   }
 
