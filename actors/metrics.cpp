@@ -175,6 +175,24 @@ metrics::metrics(std::vector<std::string> devices)
     f.device[d].fallbacks = &f.fallbacks.Add(of);
     f.device[d].ooms = &f.ooms.Add(of);
   }
+  add_rare_series();
+}
+
+/// Series that seldom move are there from the start, so that a rate sees their first step.
+void metrics::add_rare_series() {
+  auto& f = *families_;
+  for (const auto* actor : {"ingest", "batcher", "router", "telemetry", "cpu_quick_worker"})
+    f.actor_restarts.Add({{"actor", actor}});
+  for (std::size_t d = 0; d < devices_.size(); ++d) {
+    f.actor_restarts.Add({{"actor", devices_[d] + "_worker"}});
+    if (d == 0) continue;
+    f.worker_restarts.Add({{"device", devices_[d]}, {"cause", "worker_exit"}});
+    for (const auto* cause : {"time_limit", "worker_lost", "hung"})
+      f.fallback_causes.Add({{"device", devices_[d]}, {"cause", cause}});
+    for (std::size_t c = 0; c <= static_cast<std::size_t>(fault_class::last_); ++c)
+      f.fallback_causes.Add({{"device", devices_[d]},
+                             {"cause", std::string{to_string(static_cast<fault_class>(c))}}});
+  }
 }
 
 metrics::~metrics() = default;

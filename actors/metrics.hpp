@@ -64,6 +64,8 @@ public:
   std::string to_text(const snapshot& now);
 
 private:
+  void add_rare_series();
+
   struct families;
   std::unique_ptr<prometheus::Registry> registry_;
   std::unique_ptr<families> families_;
