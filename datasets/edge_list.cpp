@@ -23,8 +23,14 @@ result<node_id> parse_node(std::string_view role, std::string_view field, std::u
   return static_cast<node_id>(*number);
 }
 
+/// What a line says.
+struct line_edge {
+  node_id source = 0, target = 0;
+  std::optional<float> weight;
+};
+
 /// Reads `source target [weight]`. `first` is the first field, `rest` what follows it.
-result<edge> parse_edge(std::string_view first, std::string_view rest, std::uint64_t limit) {
+result<line_edge> parse_edge(std::string_view first, std::string_view rest, std::uint64_t limit) {
   const auto second = take_field(rest);
   const auto third = take_field(rest);
   const auto fourth = take_field(rest);
@@ -38,10 +44,18 @@ result<edge> parse_edge(std::string_view first, std::string_view rest, std::uint
   if (!source) return source.error();
   const auto target = parse_node("target", second, limit);
   if (!target) return target.error();
-  if (third.empty()) return edge{*source, *target, 1.0f};
+  if (third.empty()) return line_edge{*source, *target, {}};
   const auto weight = parse_weight(third);
   if (!weight) return weight.error();
-  return edge{*source, *target, *weight};
+  return line_edge{*source, *target, *weight};
+}
+
+/// Says that a line has no weight though the first edge's has one, or the other way round.
+std::string mixed_weights(bool first_has_one, std::uint64_t first_line) {
+  return std::string(first_has_one ? "there is no weight, but line "
+                                   : "there is a weight, but line ") +
+         std::to_string(first_line) + (first_has_one ? " has one" : " has none") +
+         "; give every line a weight or none";
 }
 
 } // namespace
@@ -49,6 +63,7 @@ result<edge> parse_edge(std::string_view first, std::string_view rest, std::uint
 result<edge_lines> read_edge_list(const input_file& file, std::optional<std::size_t> nodes) {
   edge_lines out;
   std::uint64_t largest = 0;
+  bool weighted = false; // what the first edge is, all are
   line_reader reader(file);
   for (;;) {
     const auto more = reader.next();
@@ -60,8 +75,11 @@ result<edge_lines> read_edge_list(const input_file& file, std::optional<std::siz
     if (first.empty()) continue;
     const auto parsed = parse_edge(first, text, nodes.value_or(most_nodes));
     if (!parsed) return file.problem_in_line(reader.number(), parsed.error().message);
+    if (out.edges.empty()) weighted = parsed->weight.has_value();
+    if (parsed->weight.has_value() != weighted)
+      return file.problem_in_line(reader.number(), mixed_weights(weighted, out.lines.front()));
     largest = std::max<std::uint64_t>({largest, parsed->source, parsed->target});
-    out.edges.push_back(*parsed);
+    out.edges.push_back({parsed->source, parsed->target, parsed->weight.value_or(1.0f)});
     out.lines.push_back(reader.number());
   }
   if (out.edges.empty()) return file.problem("has no edge; a line is: source target [weight]");

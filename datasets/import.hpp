@@ -19,8 +19,8 @@ result<collection_ptr> import_collection(const std::filesystem::path& file,
 
 /// Reads a graph from Matrix Market (`.mtx`: coordinate, real, integer or pattern, general or
 /// symmetric; row i column j is the edge i -> j, 1-based) or else from a text edge list (`source
-/// target [weight]`, 0-based, `#` starts a comment, weight 1 if absent). Errors name the file and
-/// line.
+/// target [weight]`, 0-based, `#` starts a comment; every line has a weight or none has, then all
+/// are 1). Errors name the file and line.
 result<graph_ptr> import_graph(const std::filesystem::path& file,
                                const std::optional<std::filesystem::path>& labels = {});
 

@@ -32,11 +32,18 @@ TEST(import_edge_list, reads_sources_targets_and_weights) {
                                                        "\n"
                                                        "  2\t0   -1e-1 # why not\r\n"
                                                        "1 1 +1\n"
-                                                       "3 0"));
+                                                       "3 0 1"));
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ((*made)->nodes(), 4u);
   EXPECT_THAT(edges_of(**made), ElementsAre(triple{0, 1, 0.5f}, triple{1, 1, 1.0f},
                                             triple{2, 0, -0.1f}, triple{3, 0, 1.0f}));
+}
+
+TEST(import_edge_list, weighs_every_edge_1_if_no_line_has_a_weight) {
+  const test::temporary_folder folder;
+  const auto made = import_graph(folder.write("a.txt", "0 1\n1 2 # no 0.5\n"));
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_THAT(edges_of(**made), ElementsAre(triple{0, 1, 1.0f}, triple{1, 2, 1.0f}));
 }
 
 TEST(import_edge_list, has_a_node_for_each_label) {
@@ -87,8 +94,12 @@ TEST(import_edge_list, refuses_bad_lines_and_names_them) {
                      {"0 1 1e999\n", ":1: weight '1e999' is not within [-1, 1]"},
                      {"0 1 heavy\n", ":1: weight 'heavy' is not a number"},
                      {"0 1 0.5x\n", ":1: weight '0.5x' is not a number"},
-                     {"0 1\n1 2\n# again\n0 1 0.5\n",
+                     {"0 1\n1 2\n# again\n0 1\n",
                       ":4: the edge from 0 to 1 (counted from 0) is in line 1 already"},
+                     {"0 1 0.5\n1 2\n", ":2: there is no weight, but line 1 has one; give"},
+                     {"# all\n0 1 0.5\n1 2 0.5\n\n2 3 # 0.5\n",
+                      ":5: there is no weight, but line 2 has one; give"},
+                     {"0 1\n1 2\n2 3 1\n", ":3: there is a weight, but line 1 has none; give"},
                      {"0 1\n" + std::string(2 << 20, '7'), ":2: the line is longer than"},
                  });
 }
