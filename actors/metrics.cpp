@@ -187,7 +187,7 @@ void metrics::add_rare_series() {
     f.actor_restarts.Add({{"actor", devices_[d] + "_worker"}});
     if (d == 0) continue;
     f.worker_restarts.Add({{"device", devices_[d]}, {"cause", "worker_exit"}});
-    for (const auto* cause : {"time_limit", "worker_lost", "hung"})
+    for (const auto* cause : {"time_limit", "worker_lost"})
       f.fallback_causes.Add({{"device", devices_[d]}, {"cause", cause}});
     for (std::size_t c = 0; c <= static_cast<std::size_t>(fault_class::last_); ++c)
       f.fallback_causes.Add({{"device", devices_[d]},

@@ -37,11 +37,12 @@ function(engram_add_room room)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:engram_flags>)
 endfunction()
 
-# engram_add_test(<name> SOURCES ... LINK targets... [LABELS labels...])
+# engram_add_test(<name> [SERIAL] SOURCES ... LINK targets... [LABELS labels...])
+# SERIAL: real time matters to it, so that nothing runs beside it.
 # One test program; each of its tests is one entry of ctest, labelled with the program's name unless
 # labels are given.
 function(engram_add_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT arg_LABELS)
     set(arg_LABELS ${name})
   endif()
@@ -50,5 +51,5 @@ function(engram_add_test name)
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
   # A parameter without a printer is shown with addresses in it, which would change a test's name.
   gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 RUN_SERIAL ${arg_SERIAL})
 endfunction()
