@@ -32,15 +32,6 @@ void write_summary(json_writer& out, const dataset_store::summary& what) {
   out.end_object();
 }
 
-void print_json(const std::vector<dataset_store::summary>& all, std::string_view key) {
-  json_writer out;
-  out.begin_object().key(key).begin_array();
-  for (const auto& each : all)
-    write_summary(out, each);
-  out.end_array().end_object();
-  std::printf("%s\n", out.take().c_str());
-}
-
 std::string name_and_version(const dataset_store::summary& what) {
   return what.name + " version " + std::to_string(what.version);
 }
@@ -137,7 +128,12 @@ int run_import(const common_options& common, const import_arguments& given) {
   }
   const double seconds = to_seconds(std::chrono::steady_clock::now() - begin);
   if (common.json) {
-    print_json(saved, "imported");
+    json_writer out;
+    out.begin_object().key("imported").begin_array();
+    for (const auto& each : saved)
+      write_summary(out, each);
+    out.end_array().end_object();
+    std::printf("%s\n", out.take().c_str());
     return exit_fine;
   }
   for (const auto& each : saved)
@@ -188,15 +184,16 @@ int run_verify(const common_options& common, const std::vector<std::string>& nam
     all.push_back(std::move(*which));
   }
   if (names.empty())
-    for (const auto& each : store.list())
-      all.push_back({each.name, 0});
+    for (auto& name : store.names())
+      all.push_back({std::move(name), 0});
 
   int code = exit_fine;
   json_writer out;
   out.begin_object().key("verified").begin_array();
   for (const auto& which : all) {
     const auto what = store.verify(which.name, which.version);
-    if (!what && what.error().code == ec::not_found) return report_run_time_error(what.error());
+    if (!what && what.error().code == ec::not_found && !names.empty())
+      return report_run_time_error(what.error());
     if (!what) code = exit_verdict_failed;
     out.begin_object().field("name", which.name).field("good", what.has_value());
     if (!what) out.field("message", what.error().message);
@@ -212,13 +209,38 @@ int run_verify(const common_options& common, const std::vector<std::string>& nam
   return code;
 }
 
+/// A dataset of the store, or why it cannot be described.
+struct listed {
+  std::string name;
+  result<dataset_store::summary> what;
+};
+
+void print_json(const std::vector<listed>& all) {
+  json_writer out;
+  out.begin_object().key("datasets").begin_array();
+  for (const auto& [name, what] : all) {
+    if (what)
+      write_summary(out, *what);
+    else
+      out.begin_object()
+          .field("name", name)
+          .field("kind", "damaged")
+          .field("message", what.error().message)
+          .end_object();
+  }
+  out.end_array().end_object();
+  std::printf("%s\n", out.take().c_str());
+}
+
 int run_list(const common_options& common) {
   const auto config = load(common);
   if (!config) return report_usage_error(config.error());
   const dataset_store store{store_directory(config->values)};
-  const auto all = store.list();
+  std::vector<listed> all;
+  for (const auto& name : store.names())
+    all.push_back({name, store.describe(name)});
   if (common.json) {
-    print_json(all, "datasets");
+    print_json(all);
     return exit_fine;
   }
   if (all.empty()) {
@@ -232,10 +254,14 @@ int run_list(const common_options& common) {
                     {"shape"},
                     {"labels"},
                     {"on disk", text_table::align::right}}};
-  for (const auto& each : all)
-    table.add({each.name, std::to_string(each.version), each.is_graph ? "graph" : "vectors",
-               shape_of(each), each.has_labels ? "yes" : "no",
-               human_bytes(static_cast<double>(each.bytes))});
+  for (const auto& [name, what] : all) {
+    if (what)
+      table.add({name, std::to_string(what->version), what->is_graph ? "graph" : "vectors",
+                 shape_of(*what), what->has_labels ? "yes" : "no",
+                 human_bytes(static_cast<double>(what->bytes))});
+    else
+      table.add({name, "", "damaged", "`engram dataset verify " + name + "` says why"});
+  }
   std::fputs(table.to_string().c_str(), stdout);
   return exit_fine;
 }

@@ -92,9 +92,7 @@ private:
   result<void> load_datasets() {
     const dataset_store store{store_directory(config_.values)};
     std::vector<std::string> wanted = config_.values.datasets.load;
-    if (wanted.empty())
-      for (const auto& each : store.list())
-        wanted.push_back(each.name);
+    if (wanted.empty()) wanted = store.names();
     if (wanted.empty())
       spdlog::warn("no datasets in {}: only similarity can be asked for",
                    store.directory().string());
@@ -102,10 +100,10 @@ private:
       const auto which = parse_dataset_reference(name);
       if (!which) return which.error();
       const auto what = store.describe(which->name, which->version);
-      if (!what) return what.error();
+      if (!what) return cannot_load(*which, what.error());
       const auto begin = std::chrono::steady_clock::now();
       const auto data = publish_stored(*pipe_, store, *which);
-      if (!data) return data.error();
+      if (!data) return cannot_load(*which, data.error());
       spdlog::info("loaded {} version {}: {} in {:.2f} s", what->name, what->version,
                    shape_of(*what), to_seconds(std::chrono::steady_clock::now() - begin));
     }

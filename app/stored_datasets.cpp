@@ -21,6 +21,10 @@ result<dataset_reference> parse_dataset_reference(std::string_view text) {
   return out;
 }
 
+error cannot_load(const dataset_reference& which, const error& why) {
+  return {why.code, "dataset \"" + which.name + "\" cannot be loaded: " + why.message};
+}
+
 result<dataset_ptr> publish_stored(pipeline& pipe, const dataset_store& store,
                                    const dataset_reference& which) {
   auto content = store.load(which.name, which.version);

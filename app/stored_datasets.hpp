@@ -21,6 +21,9 @@ struct dataset_reference {
 /// `invalid_argument` when what follows the '@' is no version.
 result<dataset_reference> parse_dataset_reference(std::string_view text);
 
+/// Returns `why` with the name of the dataset that it keeps from being loaded.
+error cannot_load(const dataset_reference& which, const error& why);
+
 /// Loads a dataset from the store and publishes it under its own name.
 result<dataset_ptr> publish_stored(pipeline& pipe, const dataset_store& store,
                                    const dataset_reference& which);

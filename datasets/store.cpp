@@ -316,13 +316,22 @@ result<dataset_store::summary> dataset_store::describe(std::string_view name,
   return summary_of(name, found->version, found->path, *content);
 }
 
+std::vector<std::string> dataset_store::names() const {
+  std::vector<std::string> all;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(directory_, missing)) {
+    auto name = entry.path().filename().string();
+    if (check_dataset_name(name) && newest_version(entry.path()) != 0)
+      all.push_back(std::move(name));
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 std::vector<dataset_store::summary> dataset_store::list() const {
   std::vector<summary> all;
-  std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(directory_, missing))
-    if (auto found = describe(entry.path().filename().string())) all.push_back(*std::move(found));
-  std::sort(all.begin(), all.end(),
-            [](const summary& a, const summary& b) { return a.name < b.name; });
+  for (const auto& name : names())
+    if (auto found = describe(name)) all.push_back(*std::move(found));
   return all;
 }
 

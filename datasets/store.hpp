@@ -45,6 +45,9 @@ public:
   result<std::variant<collection_ptr, graph_ptr>> load(std::string_view name,
                                                        std::uint64_t version = 0) const;
   result<summary> describe(std::string_view name, std::uint64_t version = 0) const;
+  /// Returns the names of all datasets in ascending order: every folder that has versions, also
+  /// damaged ones.
+  std::vector<std::string> names() const;
   /// Returns the newest version of every dataset, by name; leaves out those that `describe`
   /// refuses.
   std::vector<summary> list() const;

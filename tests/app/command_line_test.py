@@ -72,6 +72,28 @@ class Datasets(CommandTest):
         self.assertIn(largest.name, verdict["message"])
         self.assertIn("damaged  broken", self.run_engram(1, "dataset", "verify", "broken").stdout)
 
+    def test_a_damaged_manifest_is_told_by_all_who_read_the_whole_store(self):
+        store = self.folder / "damaged"
+        for name in ("fine", "x"):
+            self.run_engram(0, "dataset", "import", name, self.folder / "things.npy", "--data-dir", store)
+        path = self.run_json(0, "dataset", "import", "x", self.folder / "things.npy",
+                             "--data-dir", store)["imported"][0]["path"]
+        manifest = pathlib.Path(path) / "manifest.json"
+        manifest.chmod(0o644)
+        with manifest.open("r+b") as file:
+            file.write(b"??")
+
+        verdicts = self.run_json(1, "dataset", "verify", "--data-dir", store)["verified"]
+        self.assertEqual([(each["name"], each["good"]) for each in verdicts], [("fine", True), ("x", False)])
+        self.assertIn(f"damaged  x: {manifest}", self.run_engram(1, "dataset", "verify", "--data-dir", store).stdout)
+        listed = self.run_json(0, "dataset", "list", "--data-dir", store)["datasets"]
+        self.assertEqual([(each["name"], each["kind"]) for each in listed], [("fine", "vectors"), ("x", "damaged")])
+        self.assertIn(str(manifest), listed[1]["message"])
+        self.assertRegex(self.run_engram(0, "dataset", "list", "--data-dir", store).stdout, "(?m)^x +damaged ")
+        done = self.engram("start", "--port", "0", "--data-dir", store)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(f'engram: dataset "x" cannot be loaded: {manifest}', done.stderr.splitlines()[-1])
+
     def test_what_is_not_there_or_not_good_is_3(self):
         bad = self.folder / "nan.npy"
         bad.write_bytes(npy([[1, 2], [3, float("nan")]]))

@@ -20,6 +20,7 @@ namespace engram {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -135,6 +136,7 @@ TEST(dataset_store, lists_the_newest_of_every_dataset_by_name) {
   const test::temporary_folder folder;
   dataset_store store(folder.path() / "not" / "there" / "yet");
   EXPECT_THAT(store.list(), IsEmpty());
+  EXPECT_THAT(store.names(), IsEmpty());
   ASSERT_TRUE(store.save("b", a_graph()));
   ASSERT_TRUE(store.save("a", a_collection()));
   ASSERT_TRUE(store.save("b", a_graph()));
@@ -143,6 +145,20 @@ TEST(dataset_store, lists_the_newest_of_every_dataset_by_name) {
   EXPECT_EQ(all[0].name, "a");
   EXPECT_EQ(all[1].name, "b");
   EXPECT_EQ(all[1].version, 2u);
+}
+
+TEST(dataset_store, names_damaged_datasets_too) {
+  const test::temporary_folder folder;
+  dataset_store store(folder.path());
+  for (const char* name : {"c", "a", "b"})
+    ASSERT_TRUE(store.save(name, a_graph()));
+  folder.write("b/v000001/manifest.json", "?");
+  fs::remove(folder.path() / "c/v000001/manifest.json");
+  folder.write("no versions/file", "x");
+  folder.write("empty/.tmp-0-0/manifest.json", "{}");
+  EXPECT_THAT(store.names(), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(store.list(), SizeIs(1));
+  EXPECT_EQ(store.verify("b").error().code, ec::invalid_argument);
 }
 
 TEST(dataset_store, verifies_what_it_wrote) {
