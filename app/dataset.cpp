@@ -17,6 +17,7 @@ namespace engram {
 namespace {
 
 constexpr std::string_view wordnet_name = "wordnet";
+constexpr std::size_t wordnet_dim = 768;
 
 void write_summary(json_writer& out, const dataset_store::summary& what) {
   out.begin_object().field("name", what.name).field("version", what.version);
@@ -44,13 +45,13 @@ struct import_arguments {
   std::string file;
   std::optional<std::string> wordnet; ///< --wordnet: its folder
   std::string kind;
-  std::string type = "f32";
+  std::optional<std::string> type; ///< --type: how vectors are stored, else f32
   std::string labels;
   std::size_t limit = 0;
-  std::size_t dim = 768;
+  std::optional<std::size_t> dim; ///< --dim: of WordNet's vectors, else wordnet_dim
 };
 
-element_type type_named(const std::string& name) {
+element_type type_named(const std::optional<std::string>& name) {
   return name == "f16"    ? element_type::f16
          : name == "bf16" ? element_type::bf16
                           : element_type::f32;
@@ -63,7 +64,8 @@ using parts = std::vector<std::pair<std::string, content>>;
 result<parts> read_wordnet(const import_arguments& given) {
   const std::filesystem::path folder =
       given.wordnet && !given.wordnet->empty() ? *given.wordnet : "/usr/share/wordnet";
-  auto made = import_wordnet(folder, given.limit, given.dim, type_named(given.type));
+  auto made =
+      import_wordnet(folder, given.limit, given.dim.value_or(wordnet_dim), type_named(given.type));
   if (!made) return made.error();
   return parts{{given.name, std::move(made->collection)},
                {given.name + std::string{graph_suffix}, std::move(made->graph)}};
@@ -101,6 +103,8 @@ std::optional<std::string> complaint(const import_arguments& given, bool is_word
   if (is_wordnet) return std::nullopt;
   if (given.file.empty()) return "import wants a FILE (only \"wordnet\" has one of its own)";
   if (given.limit) return "--limit is for --wordnet only";
+  if (given.dim) return "--dim is for --wordnet only: vectors in a FILE have their own";
+  if (given.type && kind == "graph") return "--type is for vectors only: a graph has none";
   if (kind.empty())
     return "the ending of " + given.file +
            " does not say what it holds: add --kind vectors or --kind graph";
@@ -284,14 +288,14 @@ void add_import(CLI::App& dataset, const common_options& common, int& exit_code)
   command->add_option("--type", given->type, "How vectors are stored")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
-      ->capture_default_str();
+      ->default_str("f32");
   command->add_option("--labels", given->labels, "A text file with one label a line")
       ->type_name("FILE");
   command->add_option("--limit", given->limit,
                       "WordNet: keep this many synsets, the best connected first");
   command->add_option("--dim", given->dim, "WordNet: dimension of the embedding, 1 to 8192")
       ->check(CLI::Range(1, 8192).description(""))
-      ->capture_default_str();
+      ->default_str(std::to_string(wordnet_dim));
   command->footer("WordNet becomes two datasets: the collection NAME and the graph NAME-graph.\n\n"
                   "Examples:\n"
                   "  engram dataset import wordnet\n"

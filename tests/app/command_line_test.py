@@ -34,6 +34,10 @@ class Help(CommandTest):
             (["dataset", "import", "x", "y.bin"], "--kind"),
             (["dataset", "import", "x", "y.npy", "--wordnet"], "--wordnet"),
             (["dataset", "import", "x", "y.npy", "--type", "f64"], "f64"),
+            (["dataset", "import", "x", "y.txt", "--type", "f32"], "--type is for vectors only"),
+            (["dataset", "import", "x", "y.bin", "--kind", "graph", "--type", "f16"], "--type is for vectors only"),
+            (["dataset", "import", "x", "y.txt", "--dim", "768"], "--dim is for --wordnet only"),
+            (["dataset", "import", "x", "y.npy", "--dim", "2"], "--dim is for --wordnet only"),
             (["version", "--set", "nonsense"], "KEY=VALUE"),
         ]:
             done = self.run_engram(2, *arguments)
