@@ -34,6 +34,7 @@ void add_common_options(CLI::App& app, engram::common_options& common) {
                  "The dataset store; else $ENGRAM_DATA_DIR, ~/.local/share/engram")
       ->type_name("DIR");
   app.add_flag("--json", common.json, "Print JSON");
+  app.set_version_flag("--version", "engram " ENGRAM_VERSION, "Print the version and end");
   engram::add_config_flags(app, common);
   app.footer("These options go before or after the command. `engram COMMAND --help` tells more.\n"
              "Exit codes: 0 fine, 1 a verdict failed, 2 usage or configuration, 3 run time.\n\n"
@@ -71,7 +72,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
-    return app.exit(asked); // --help
+    return app.exit(asked); // --help, --version
   } catch (const CLI::ParseError& wrong) {
     return engram::report_usage_error({engram::ec::invalid_argument, sentence(app, wrong)});
   }

@@ -222,6 +222,11 @@ class Machine(CommandTest):
         self.assertEqual(self.run_json(0, "version", ENGRAM_ISA="scalar")["isa"], "scalar")
         self.run_engram(2, "version", ENGRAM_ISA="mmx")
 
+    def test_version_is_also_a_flag(self):
+        version = self.run_json(0, "version")["version"]
+        for arguments in [["--version"], ["search", "--version"]]:
+            self.assertEqual(self.run_engram(0, *arguments).stdout, f"engram {version}\n")
+
     def test_gpu_info_lists_the_simulated_gpus(self):
         out = self.run_json(0, "gpu-info")
         self.assertEqual({each["device"] for each in out["simulated"]},
