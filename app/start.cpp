@@ -66,6 +66,9 @@ public:
     auto started = pipeline::start(config_.values.pipeline);
     if (!started) return report_start_error(started.error());
     pipe_ = std::move(*started);
+    if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
+    // Loading measures the devices, and its figures should be those of good days.
+    pipe_->disarm_faults();
     auto listening = http_server::start(*pipe_, config_.values.server);
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
@@ -78,17 +81,24 @@ public:
                      std::_Exit(exit_run_time);
                    });
     if (!loaded) return report_run_time_error(loaded.error());
-    // Not earlier: loading measures the devices, and its figures should be those of good days.
-    for (const auto& setting : failpoints())
-      if (const auto armed = pipe_->arm_fault(setting); !armed)
-        return report_usage_error(
-            {armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message});
+    for (const auto& point : config_.values.pipeline.faults.points)
+      if (const auto armed = pipe_->arm_fault(point); !armed)
+        return report_usage_error(armed.error());
+    if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
     server_->hold_readiness({});
     announce();
     return steer();
   }
 
 private:
+  /// Arms what $ENGRAM_FAILPOINTS says.
+  result<void> arm_faults() {
+    for (const auto& setting : failpoints())
+      if (const auto armed = pipe_->arm_fault(setting); !armed)
+        return error{armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message};
+    return {};
+  }
+
   result<void> load_datasets() {
     const dataset_store store{store_directory(config_.values)};
     std::vector<std::string> wanted = config_.values.datasets.load;
