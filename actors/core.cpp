@@ -6,6 +6,7 @@ namespace {
 
 std::vector<std::string> names_of(const std::vector<std::unique_ptr<device>>& devices) {
   std::vector<std::string> names;
+  names.reserve(devices.size());
   for (const auto& each : devices)
     names.push_back(each->info().name);
   return names;

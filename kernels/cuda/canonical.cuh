@@ -9,11 +9,12 @@ namespace engram::cuda {
 inline constexpr unsigned warp_size = 32;
 inline constexpr unsigned whole_warp = 0xffffffffu;
 
-/// Returns, on lane 0, the dot product of `a` and `b` [dim], to the bit as the CPU variants do. Every lane of the warp
-/// calls it.
+/// Returns, on lane 0, the dot product of `a` and `b` [dim], to the bit as the CPU variants do.
+/// Every lane of the warp calls it.
 __device__ inline float canonical_dot(const float* a, const float* b, std::size_t dim) {
   float sum = 0.0f;
-  for (std::size_t i = threadIdx.x % warp_size; i < dim; i += warp_size) sum = __fmaf_rn(a[i], b[i], sum);
+  for (std::size_t i = threadIdx.x % warp_size; i < dim; i += warp_size)
+    sum = __fmaf_rn(a[i], b[i], sum);
   for (unsigned width = warp_size / 2; width > 0; width /= 2)
     sum = __fadd_rn(sum, __shfl_down_sync(whole_warp, sum, width));
   return sum;

@@ -1,6 +1,5 @@
-#include "engram/kernels/cuda/score.hpp"
-
 #include "engram/kernels/cuda/canonical.cuh"
+#include "engram/kernels/cuda/score.hpp"
 
 #include <cuda_runtime_api.h>
 
@@ -24,8 +23,9 @@ __global__ void score_pairs(const float* query, float query_inverse_norm, const 
 
 } // namespace
 
-int score(const float* query, float query_inverse_norm, const float* rows, const float* inverse_norms,
-          std::size_t dim, const row_id* ids, std::size_t count, float* out, void* stream) noexcept {
+int score(const float* query, float query_inverse_norm, const float* rows,
+          const float* inverse_norms, std::size_t dim, const row_id* ids, std::size_t count,
+          float* out, void* stream) noexcept {
   if (count == 0) return cudaSuccess;
   const auto blocks = static_cast<unsigned>((count + warps_per_block - 1) / warps_per_block);
   score_pairs<<<blocks, warps_per_block * warp_size, 0, static_cast<cudaStream_t>(stream)>>>(
