@@ -25,6 +25,10 @@ latency_histogram time_slice::all_loads() const {
   return all;
 }
 
+std::string reason_text(const answer_source& source) {
+  return std::string{to_string(source.reason)} + (source.fell_back ? ", fell back" : "");
+}
+
 const fault_event* report::fault_before(double at_seconds) const {
   const fault_event* last = nullptr;
   for (const auto& fault : faults)

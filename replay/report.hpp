@@ -8,12 +8,12 @@
 #include "engram/replay/verifier.hpp"
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace engram::replay {
@@ -49,6 +49,18 @@ struct time_slice {
 
   latency_histogram all_loads() const;
 };
+
+/// Which device answered, and why it was that one.
+struct answer_source {
+  std::string device;
+  route_reason reason{};  ///< of the first choice, also when its device failed
+  bool fell_back = false; ///< the first choice failed or was late, and `device` stepped in
+
+  auto operator<=>(const answer_source&) const = default;
+};
+/// Returns the reason for people: "gpu", or "gpu, fell back" for a choice that another device had
+/// to make good.
+std::string reason_text(const answer_source& source);
 
 struct breaker_change {
   std::string device;
@@ -109,8 +121,8 @@ struct report {
   bool cut_short = false;
   load_result total;
   std::vector<load_result> loads;
-  std::map<std::pair<std::string, route_reason>, std::uint64_t> by_device; ///< measured results
-  std::map<std::string, std::uint64_t> errors;                             ///< measured, by code
+  std::map<answer_source, std::uint64_t> by_device;  ///< measured results
+  std::map<std::string, std::uint64_t> errors;       ///< measured, by code
   std::map<std::string, std::string> error_examples; ///< a message for each code
   std::uint64_t fell_back = 0;                       ///< measured results
   std::map<std::string, std::uint64_t> fallback_causes;
@@ -124,7 +136,7 @@ struct report {
   std::uint64_t sampled = 0; ///< results that were to be compared
   std::optional<pipeline_counts> counts;
 
-  std::uint64_t late_sends = 0; ///< measured: more than 1 ms after their time
+  std::uint64_t late_sends = 0; ///< measured: later than the scenario's late_limit()
   latency_histogram lateness;   ///< measured: how late each request was sent
 
   double slice_seconds = 0;

@@ -200,7 +200,8 @@ std::string cards_of(const report& what) {
   out += card("Fell back to the CPU", count_text(what.fell_back), "answers that a GPU owed");
   out += breaker_card(what);
   out += card("Late sends", percent_text(share_of(what.late_sends, what.total.sent)),
-              "above 1 % the run is invalid");
+              "sent more than " + duration_text(what.what.late_limit()) + " late; above " +
+                  percent_text(max_late_share) + " the run is invalid");
   return "<section class=\"cards\" aria-label=\"Key numbers\">\n" + out + "</section>\n";
 }
 
@@ -248,9 +249,9 @@ std::string loads_section(const report& what) {
 
 std::string answers_section(const report& what) {
   table rows{{words("device"), words("reason"), figure("answers"), figure("share")}, {}};
-  for (const auto& [where, count] : what.by_device)
-    rows.add({words(escaped(what.device_label(where.first))),
-              words(std::string{to_string(where.second)}), figure(count_text(count)),
+  for (const auto& [source, count] : what.by_device)
+    rows.add({words(escaped(what.device_label(source.device))), words(reason_text(source)),
+              figure(count_text(count)),
               figure(percent_text(share_of(count, what.total.answered)))});
   auto after =
       count_text(what.fell_back) + " answers came from another device than the first one asked";

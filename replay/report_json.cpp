@@ -141,10 +141,11 @@ json of(const device_info& device) {
 
 json answers_of(const report& what) {
   json rows = json::array();
-  for (const auto& [where, count] : what.by_device)
-    rows.push_back({{"device", where.first},
-                    {"label", what.device_label(where.first)},
-                    {"reason", to_string(where.second)},
+  for (const auto& [source, count] : what.by_device)
+    rows.push_back({{"device", source.device},
+                    {"label", what.device_label(source.device)},
+                    {"reason", to_string(source.reason)},
+                    {"fell_back", source.fell_back},
                     {"count", count}});
   return {{"by_device", rows},
           {"fell_back", what.fell_back},
@@ -174,7 +175,8 @@ json correctness_of(const report& what) {
 }
 
 json generator_of(const report& what) {
-  return {{"late_sends", what.late_sends},
+  return {{"late_limit_seconds", to_seconds(what.what.late_limit())},
+          {"late_sends", what.late_sends},
           {"late_share", share_of(what.late_sends, what.total.sent)},
           {"unsent", what.unsent},
           {"lateness_seconds", of(what.lateness)}};

@@ -86,9 +86,9 @@ std::string service_line(const report& what) {
 
 std::string answers_table(const report& what) {
   columns table{{"answers by", "reason", "count", "share"}};
-  for (const auto& [where, count] : what.by_device)
-    table.add({what.device_label(where.first), std::string{to_string(where.second)},
-               count_text(count), percent_text(share_of(count, what.total.answered))});
+  for (const auto& [source, count] : what.by_device)
+    table.add({what.device_label(source.device), reason_text(source), count_text(count),
+               percent_text(share_of(count, what.total.answered))});
   auto out = table.text();
   out += "  fell back to another device: " + count_text(what.fell_back);
   std::string causes;
@@ -112,8 +112,9 @@ std::string errors_table(const report& what) {
 std::string correctness_lines(const report& what) {
   auto out = "  lost " + count_text(what.lost) + "   duplicated " + count_text(what.duplicated) +
              "   wrong " + count_text(what.checks.wrong) + " of " +
-             count_text(what.checks.checked) + " compared with the reference   late sends " +
-             count_text(what.late_sends) + " (" +
+             count_text(what.checks.checked) + " compared with the reference   " +
+             count_text(what.late_sends) + " sent more than " +
+             duration_text(what.what.late_limit()) + " late (" +
              percent_text(share_of(what.late_sends, what.total.sent)) + ")\n";
   if (what.checks.skipped > 0)
     out += "  " + count_text(what.checks.skipped) + " sampled answers were not compared\n";
@@ -164,9 +165,6 @@ std::string to_table(const report& what) {
   auto out = heading(what) + '\n' + loads_table(what) + service_line(what) + '\n' +
              answers_table(what) + errors_table(what) + correctness_lines(what);
   if (const auto lines = timeline(what); !lines.empty()) out += '\n' + lines;
-  if (what.cut_short)
-    out += "\ncut short after " + seconds_text(what.measured_seconds) + " of " +
-           duration_text(what.what.measured) + '\n';
   return out + '\n' + verdict_lines(what);
 }
 

@@ -30,6 +30,11 @@ double scenario::rate() const noexcept {
   return sum;
 }
 
+duration scenario::late_limit() const noexcept {
+  constexpr duration least = std::chrono::milliseconds{1};
+  return goal.p99 ? std::max(least, *goal.p99 / 50) : least;
+}
+
 void scale_rate(scenario& what, double factor) noexcept {
   for (auto& load : what.loads) {
     load.rate *= factor;

@@ -107,6 +107,9 @@ struct scenario {
 
   /// Returns the requests a second of all loads together.
   double rate() const noexcept;
+  /// Returns how late a request may be sent before it counts as late: a fiftieth of the objective's
+  /// p99, but at least 1 ms, which also holds where no p99 is asked for.
+  duration late_limit() const noexcept;
 };
 
 /// Requests that one replay may plan; what it remembers of each one is kept in memory.

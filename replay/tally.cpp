@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::int64_t shortest_slice_ns = 250'000'000;
 constexpr std::int64_t most_slices = 240; // of the planned length; keeps memory and the page small
-constexpr std::int64_t late_ns = 1'000'000;
 
 std::uint64_t since(std::int64_t from, std::int64_t to) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, to - from));
@@ -19,7 +18,8 @@ std::uint64_t since(std::int64_t from, std::int64_t to) {
 tally::tally(const scenario& what, report& into)
     : report_(into), warm_up_ns_(what.warm_up.count()),
       end_ns_((what.warm_up + what.measured).count()),
-      slice_ns_(std::max(shortest_slice_ns, end_ns_ / most_slices)) {
+      slice_ns_(std::max(shortest_slice_ns, end_ns_ / most_slices)),
+      late_ns_(what.late_limit().count()) {
   report_.slice_seconds = static_cast<double>(slice_ns_) * 1e-9;
   report_.total.name = "all";
   for (const auto& load : what.loads) {
@@ -57,7 +57,7 @@ void tally::sent(const sent_request& request) {
   }
   const auto late = since(request.scheduled_ns, request.sent_ns);
   report_.lateness.record(late);
-  if (late > static_cast<std::uint64_t>(late_ns)) ++report_.late_sends;
+  if (late > static_cast<std::uint64_t>(late_ns_)) ++report_.late_sends;
 }
 
 void tally::unsent(const planned_send& request) {
@@ -90,7 +90,7 @@ void tally::add_result(const outcome& what) {
   const auto service = since(request.sent_ns, what.answered_ns);
   add_to(report_.total, what, response, service);
   add_to(report_.loads[request.load], what, response, service);
-  ++report_.by_device[{what.device, what.reason}];
+  ++report_.by_device[{what.device, what.reason, what.fell_back}];
   if (!what.fell_back) return;
   ++report_.fell_back;
   ++report_.fallback_causes[what.more ? what.more->cause : ""];

@@ -37,6 +37,7 @@ private:
   std::int64_t warm_up_ns_;
   std::int64_t end_ns_;
   std::int64_t slice_ns_;
+  std::int64_t late_ns_; ///< a request that is sent later than this is late
   std::uint64_t outstanding_ = 0;
 };
 

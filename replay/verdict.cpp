@@ -48,9 +48,10 @@ void judge_measurement(const report& what, std::vector<std::string>& reasons) {
                       " never sent, because the generator could not keep up");
   const auto late = share_of(what.late_sends, what.total.sent);
   if (late > max_late_share)
-    reasons.push_back(
-        percent_text(late) + " of the requests were sent more than 1 ms late; above " +
-        percent_text(max_late_share) + " the generator is measured and not the target");
+    reasons.push_back(percent_text(late) + " of the requests were sent more than " +
+                      duration_text(what.what.late_limit()) + " late; above " +
+                      percent_text(max_late_share) +
+                      " the generator is measured and not the target");
   if (what.what.goal.p99 && !what.cut_short && what.total.answered < min_results_for_p99)
     reasons.push_back("a p99 needs at least " + std::to_string(min_results_for_p99) +
                       " results and there are " + std::to_string(what.total.answered));

@@ -52,7 +52,9 @@ inline report sample_report() {
   what.config = {{"gpu.devices", "[\"sim:h100\"]", "scenario demo.toml"},
                  {"batching.max_wait_ms", "10", "default"}};
   what.measured_seconds = 2;
-  what.by_device = {{{"cpu", route_reason::gpu_disabled}, 300}, {{"gpu0", route_reason::gpu}, 297}};
+  what.by_device = {{{"cpu", route_reason::gpu_disabled}, 296},
+                    {{"cpu", route_reason::gpu, true}, 4},
+                    {{"gpu0", route_reason::gpu}, 297}};
   what.errors["overloaded"] = 3;
   what.error_examples["overloaded"] = "too <many> \xff requests";
   what.fell_back = 4;

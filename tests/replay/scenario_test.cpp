@@ -299,4 +299,13 @@ TEST(durations, are_written_for_people) {
   EXPECT_EQ(duration_text(duration::zero()), "0 s");
 }
 
+TEST(scenario, takes_as_late_a_fiftieth_of_its_objective_but_at_least_a_millisecond) {
+  scenario what;
+  EXPECT_EQ(what.late_limit(), 1ms);
+  what.goal.p99 = 10ms;
+  EXPECT_EQ(what.late_limit(), 1ms);
+  what.goal.p99 = 250ms;
+  EXPECT_EQ(what.late_limit(), 5ms);
+}
+
 } // namespace

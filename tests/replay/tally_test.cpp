@@ -107,7 +107,40 @@ TEST_F(tally_test, counts_fallbacks_by_their_cause) {
   books_->answered(what);
   EXPECT_EQ(report_.fell_back, 1u);
   EXPECT_EQ(report_.fallback_causes.at("sticky"), 1u);
-  EXPECT_EQ(report_.by_device.at({"cpu", route_reason::gpu}), 1u);
+  EXPECT_EQ(report_.by_device.at({"cpu", route_reason::gpu, true}), 1u);
+}
+
+TEST_F(tally_test, keeps_fallbacks_apart_from_the_answers_of_the_first_choice) {
+  sent_request request;
+  place(request, 1500, 0);
+  books_->sent(request);
+  books_->sent(request);
+  auto what = result_of(request, 5);
+  what.reason = route_reason::gpu;
+  what.device = "gpu0";
+  books_->answered(what);
+  what = result_of(request, 5);
+  what.reason = route_reason::gpu;
+  what.fell_back = true;
+  books_->answered(what);
+  EXPECT_EQ(report_.by_device,
+            (std::map<answer_source, std::uint64_t>{{{"cpu", route_reason::gpu, true}, 1},
+                                                    {{"gpu0", route_reason::gpu, false}, 1}}));
+}
+
+TEST(tally, counts_as_late_what_is_late_for_the_objective) {
+  report found;
+  found.what.loads.resize(1);
+  found.what.measured = 2s;
+  found.what.goal.p99 = 250ms;
+  tally books{found.what, found};
+  for (const auto late_ns : {1'200'000, 5'000'000, 5'000'001}) {
+    sent_request request{};
+    request.scheduled_ns = 1'000'000'000;
+    request.sent_ns = request.scheduled_ns + late_ns;
+    books.sent(request);
+  }
+  EXPECT_EQ(found.late_sends, 1u);
 }
 
 TEST_F(tally_test, long_runs_have_longer_slices) {

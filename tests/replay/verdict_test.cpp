@@ -67,6 +67,14 @@ INSTANTIATE_TEST_SUITE_P(
         verdict_case{"late_sends", [](report& r) { r.late_sends = 11; }, verdict_kind::invalid,
                      "1.1 % of the requests were sent more than 1 ms late; above 1 % the generator "
                      "is measured and not the target"},
+        verdict_case{"late_sends_for_the_objective",
+                     [](report& r) {
+                       r.late_sends = 11;
+                       r.what.goal.p99 = 250ms;
+                     },
+                     verdict_kind::invalid,
+                     "1.1 % of the requests were sent more than 5 ms late; above 1 % the generator "
+                     "is measured and not the target"},
         verdict_case{"a_slow_run_with_late_sends",
                      [](report& r) {
                        r.late_sends = 11;
