@@ -25,9 +25,11 @@ duration arrival_stream::next() noexcept {
   case arrival_kind::constant:
     seconds_ = static_cast<double>(number) / rate_;
     break;
-  case arrival_kind::bursts:
-    seconds_ = static_cast<double>(number / burst_size_) * burst_seconds_;
+  case arrival_kind::bursts: {
+    const auto burst = number / burst_size_;
+    seconds_ = static_cast<double>(burst) * burst_seconds_;
     break;
+  }
   }
   return duration{std::llround(seconds_ * 1e9)};
 }

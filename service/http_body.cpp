@@ -20,7 +20,7 @@ http_body::int_type http_body::underflow() {
 }
 
 void drop_rest_of_body(mg_connection* connection, const clock_source& clock, duration patience) {
-  constexpr std::size_t size = 256 * 1024;
+  constexpr std::size_t size = std::size_t{256} * 1024;
   const auto buffer = std::make_unique<char[]>(size);
   const time_point due = clock.now() + patience;
   while (mg_read(connection, buffer.get(), size) > 0 && clock.now() < due) {
