@@ -39,6 +39,7 @@ void batch_windows::add(window_entry entry) {
   const auto& payload = *entry.request->payload();
   const key k{payload.op, payload.data ? payload.data->key : 0, payload.dim};
   auto& w = windows_.try_emplace(k, limits_).first->second;
+  if (w.heap.empty()) w.open = async_trace_range{"window"};
   w.rule.add(entry.count, entry.request->accepted(), entry.run_by);
   w.heap.push_back(std::move(entry));
   std::push_heap(w.heap.begin(), w.heap.end(), goes_later);
@@ -87,12 +88,15 @@ void batch_windows::fill(window& from, batch_order& order) {
       take(std::move(entry));
     from.heap.clear();
     from.rule.clear();
+    from.open.end();
     return;
   }
   while (!from.heap.empty() &&
          (items == 0 || items + from.heap.front().count <= limits_.target_items))
     take(pop(from));
   settle(from);
+  // What is left over is in a window of its own.
+  from.open = from.heap.empty() ? async_trace_range{} : async_trace_range{"window"};
 }
 
 window_entry batch_windows::pop(window& from) {
@@ -119,6 +123,7 @@ std::vector<request_ptr> batch_windows::take_expired(time_point now) {
       expired.push_back(pop(w).request);
     waiting_ -= before - w.heap.size();
     if (before != w.heap.size()) settle(w);
+    if (w.heap.empty()) w.open.end();
   }
   return expired;
 }
@@ -130,6 +135,7 @@ std::vector<request_ptr> batch_windows::take_all() {
       all.push_back(std::move(entry.request));
     w.heap.clear();
     w.rule.clear();
+    w.open.end();
   }
   waiting_ = 0;
   return all;

@@ -4,6 +4,7 @@
 #include "engram/actors/policy/batch_window.hpp"
 #include "engram/base/clock.hpp"
 #include "engram/base/ids.hpp"
+#include "engram/base/trace.hpp"
 
 #include <compare>
 #include <cstddef>
@@ -68,6 +69,7 @@ private:
     explicit window(window_limits limits) : rule(limits) {}
     batch_window rule;
     std::vector<window_entry> heap; ///< the most urgent on top
+    async_trace_range open;         ///< "window": from its first entry until it closes or is empty
   };
 
   window_entry pop(window& from);
