@@ -3,6 +3,7 @@
 #include "engram/actors/actors.hpp"
 #include "engram/actors/core.hpp"
 #include "engram/config/load.hpp"
+#include "engram/devices/nvtx.hpp"
 #include "engram/pipeline/calibrate.hpp"
 #include "engram/pipeline/make_devices.hpp"
 #include "engram/pipeline/runtime.hpp"
@@ -68,6 +69,7 @@ pipeline::pipeline() = default;
 
 result<std::unique_ptr<pipeline>> pipeline::start(pipeline_options options) {
   if (auto wrong = unusable(options)) return error{ec::invalid_argument, *wrong};
+  start_nvtx(); // before the first range
   auto faults = std::make_unique<fault_points>();
   auto devices = make_devices(options, *faults);
   if (!devices) return devices.error();

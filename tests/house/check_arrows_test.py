@@ -33,6 +33,7 @@ VIOLATIONS = [
     ("kernels/a.cpp", "#include <tbb/parallel_for.h>\n", "standard library only"),
     ("kernels/a.cpp", "#include <spdlog/spdlog.h>\n", "standard library only"),
     ("kernels/a.cpp", "#include <cuda_runtime.h>\n", "CUDA headers"),
+    ("actors/a.cpp", "#include <nvtx3/nvToolsExt.h>\n", "CUDA headers"),
     ("config/a.cpp", '#include "engram/devices/device.hpp"\n', "no arrow from config to devices"),
     ("devices/a.cpp", "#include <caf/all.hpp>\n", "actor framework"),
     ("pipeline/a.hpp", "#include <caf/all.hpp>\n", "actor framework"),
