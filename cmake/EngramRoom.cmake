@@ -13,7 +13,9 @@ target_compile_features(engram_flags INTERFACE cxx_std_20)
 # because the bits of a score are part of the contract.
 target_compile_options(engram_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-ffp-contract=off>
-  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ENGRAM_WARNINGS_AS_ERRORS}>>:-Werror>)
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ENGRAM_WARNINGS_AS_ERRORS}>>:-Werror>
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${ENGRAM_WARNINGS_AS_ERRORS}>>:-Werror=all-warnings>)
 # g++ 12 at -O3 sees overlaps in "text" + std::string that are not there (GCC bug 105651).
 target_compile_options(engram_flags INTERFACE
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>,$<CONFIG:Release>>:-Wno-restrict>)
@@ -40,16 +42,41 @@ endfunction()
 # engram_add_test(<name> [SERIAL] SOURCES ... LINK targets... [LABELS labels...])
 # SERIAL: real time matters to it, so that nothing runs beside it.
 # One test program; each of its tests is one entry of ctest, labelled with the program's name unless
-# labels are given.
+# labels are given. Labels with a meaning: gpu, it needs one (scripts/gpu-test runs it); cuda, it is in
+# builds with CUDA alone and needs no GPU.
 function(engram_add_test name)
   cmake_parse_arguments(arg "SERIAL" "" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT arg_LABELS)
     set(arg_LABELS ${name})
   endif()
   add_executable(${name} ${arg_SOURCES})
-  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
+  set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF ENGRAM_LABELS "${arg_LABELS}")
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
   # A parameter without a printer is shown with addresses in it, which would change a test's name.
   gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 RUN_SERIAL ${arg_SERIAL})
+endfunction()
+
+# engram_add_cuda_target()
+# `engram_cuda`: everything that a build without CUDA leaves out, and what changes with CUDA. That is what
+# stands in a folder called cuda or gpu, the tests labelled gpu or cuda, and the command.
+function(engram_add_cuda_target)
+  add_custom_target(engram_cuda)
+  set(folders "${PROJECT_SOURCE_DIR}")
+  while(folders)
+    list(POP_FRONT folders folder)
+    get_property(inner DIRECTORY "${folder}" PROPERTY SUBDIRECTORIES)
+    list(APPEND folders ${inner})
+    get_property(targets DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
+    foreach(target IN LISTS targets)
+      get_target_property(type ${target} TYPE)
+      get_target_property(labels ${target} ENGRAM_LABELS)
+      if(NOT type MATCHES "LIBRARY|EXECUTABLE" OR type STREQUAL "INTERFACE_LIBRARY")
+        continue()
+      endif()
+      if(folder MATCHES "/(cuda|gpu)$" OR "gpu" IN_LIST labels OR "cuda" IN_LIST labels OR target STREQUAL engram)
+        add_dependencies(engram_cuda ${target})
+      endif()
+    endforeach()
+  endwhile()
 endfunction()
