@@ -1,0 +1,35 @@
+#pragma once
+
+#include "engram/base/error.hpp"
+#include "engram/devices/device.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace engram::bench {
+
+/// When to stop repeating: after `repeats`, or when `seconds` are spent and `least` were taken.
+struct repeat_limits {
+  std::size_t repeats = 500;
+  std::size_t least = 5;
+  double seconds = 1.0;
+};
+
+/// What repeated runs took, in the order they were made.
+struct device_samples {
+  std::vector<double> wall;     ///< from `run` until `done`
+  std::vector<double> transfer; ///< as the device reports
+  std::vector<double> kernel;
+  std::vector<double> device;
+  std::vector<item_output> first_answer; ///< of the first batch
+};
+
+/// Runs one batch after the other, round and round, some unmeasured ones first. A batch that takes
+/// longer than the whole budget is measured once, cold. A fault, or no answer within a minute, is
+/// `unavailable`.
+result<device_samples> measure_device(device& target, std::span<const work_batch_ptr> batches,
+                                      const repeat_limits& limits);
+
+} // namespace engram::bench
