@@ -1,78 +1,73 @@
 // The GPU's scores are the CPU's, to the bit.
 
-#include "engram/kernels/cosine.hpp"
 #include "engram/kernels/cuda/score.hpp"
-
-#include <cuda_runtime_api.h>
-#include <gtest/gtest.h>
+#include "engram/tests/kernels/cuda/on_device.hpp"
 
 #include <numeric>
-#include <random>
-#include <vector>
 
+namespace engram::test {
 namespace {
 
-using namespace engram;
+constexpr std::size_t awkward_dims[] = {1, 7, 8, 31, 32, 33, 384, 768, 1000, 1536, 8192};
 
-/// Device memory with a copy of `host`.
-template <class T>
-class on_device {
-public:
-  explicit on_device(const std::vector<T>& host) {
-    EXPECT_EQ(cudaMalloc(&data_, host.size() * sizeof(T)), cudaSuccess);
-    EXPECT_EQ(cudaMemcpy(data_, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice),
-              cudaSuccess);
-  }
-  ~on_device() { cudaFree(data_); }
-  on_device(const on_device&) = delete;
-  on_device& operator=(const on_device&) = delete;
-  T* get() const { return static_cast<T*>(data_); }
-
-private:
-  void* data_ = nullptr;
-};
-
-class cuda_score : public ::testing::TestWithParam<std::size_t> {
+class small_gpu_scores : public testing::TestWithParam<std::size_t> {
 protected:
-  void SetUp() override {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0)
-      GTEST_SKIP() << "no GPU on this machine";
+  static constexpr std::size_t rows = 129;
+  static constexpr std::size_t queries = 3;
+
+  small_gpu_scores() : targets(random_matrix(rows, GetParam(), 1)) {
+    std::ranges::fill(targets.row(5), 0.0f);
+    for (float& x : targets.row(6))
+      x = -x; // nothing special, but not what the generator gave
   }
+
+  matrix targets;
+  query_set asked{random_matrix(queries, GetParam(), 2)};
 };
 
-TEST_P(cuda_score, has_the_bits_of_the_scalar_kernel) {
-  const auto dim = GetParam();
-  constexpr std::size_t rows = 257;
-  std::mt19937 random{static_cast<unsigned>(dim)};
-  std::normal_distribution<float> normal;
-  std::vector<float> query(dim), data(rows * dim);
-  for (auto& x : query)
-    x = normal(random);
-  for (auto& x : data)
-    x = normal(random);
-  std::fill_n(data.begin(), dim, 0.0f); // a zero vector
-  std::vector<float> norms(rows);
-  for (std::size_t r = 0; r < rows; ++r)
-    norms[r] = inverse_norm({data.data() + r * dim, dim});
+TEST_P(small_gpu_scores, of_listed_rows_have_the_bits_of_the_scalar_kernel) {
+  const on_device<float> d_queries(padded(asked.queries));
+  const on_device<float> d_norms(asked.inverse_norms);
   std::vector<row_id> ids(rows);
   std::iota(ids.rbegin(), ids.rend(), 0u);
-
-  std::vector<float> expected(rows), got(rows);
-  cosine_kernels_for(isa::scalar)
-      .score(query, inverse_norm(query), {data.data(), element_type::f32, rows, dim, norms.data()},
-             ids, expected);
-  const on_device d_query{query}, d_data{data}, d_norms{norms}, d_out{got};
-  const on_device d_ids{ids};
-  ASSERT_EQ(cuda::score(d_query.get(), inverse_norm(query), d_data.get(), d_norms.get(), dim,
-                        d_ids.get(), rows, d_out.get(), nullptr),
-            cudaSuccess);
-  ASSERT_EQ(cudaMemcpy(got.data(), d_out.get(), rows * sizeof(float), cudaMemcpyDeviceToHost),
-            cudaSuccess);
-  EXPECT_EQ(got, expected);
+  for (const auto type : all_types) {
+    const stored_rows stored(targets, type);
+    const resident_rows resident(stored);
+    for (std::uint32_t q = 0; q < queries; ++q) {
+      std::vector<cuda::score_pair> pairs;
+      for (const auto id : ids)
+        pairs.push_back({q, id});
+      const on_device<cuda::score_pair> d_pairs(pairs);
+      const on_device<float> out(rows);
+      ASSERT_EQ(cuda::score(resident.view(), d_queries.get(), d_norms.get(), d_pairs.get(), rows,
+                            out.get(), nullptr),
+                cudaSuccess);
+      std::vector<float> expected(rows);
+      cosine_kernels_for(isa::scalar)
+          .score(asked.queries.row(q), asked.inverse_norms[q], stored.view(), ids, expected);
+      EXPECT_EQ(out.fetch(), expected) << name_of(type) << " query " << q;
+    }
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(dims, cuda_score,
-                         ::testing::Values(1, 7, 31, 32, 33, 384, 768, 1000, 1536, 8192));
+TEST_P(small_gpu_scores, of_targets_in_the_request_have_the_bits_of_the_scalar_kernel) {
+  const on_device<float> d_queries(padded(asked.queries));
+  const on_device<float> d_norms(asked.inverse_norms);
+  const on_device<float> d_targets(padded(targets));
+  for (std::uint32_t q = 0; q < queries; ++q) {
+    const on_device<std::uint32_t> query_of(std::vector<std::uint32_t>(rows, q));
+    const on_device<float> out(rows);
+    ASSERT_EQ(cuda::similarity(d_queries.get(), d_norms.get(), targets.dim, d_targets.get(),
+                               query_of.get(), rows, out.get(), nullptr),
+              cudaSuccess);
+    std::vector<float> expected(rows);
+    cosine_kernels_for(isa::scalar)
+        .similarity(asked.queries.row(q), asked.inverse_norms[q], targets.view(), expected);
+    EXPECT_EQ(out.fetch(), expected) << "query " << q;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(dims, small_gpu_scores, testing::ValuesIn(awkward_dims));
 
 } // namespace
+} // namespace engram::test

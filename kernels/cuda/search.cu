@@ -1,0 +1,247 @@
+#include "engram/kernels/cuda/by_type.cuh"
+#include "engram/kernels/cuda/canonical.cuh"
+#include "engram/kernels/cuda/filter.hpp"
+#include "engram/kernels/cuda/scan.hpp"
+#include "engram/kernels/cuda/search.hpp"
+#include "engram/kernels/cuda/select.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace engram::cuda {
+
+namespace {
+
+// -- queries for the filter --
+
+constexpr unsigned narrow_threads = 128;
+
+__device__ inline void store(__half* at, float value) {
+  *at = __float2half_rn(value);
+}
+__device__ inline void store(__nv_bfloat16* at, float value) {
+  *at = __float2bfloat16_rn(value);
+}
+__device__ inline float load(const __half* at) {
+  return __half2float(*at);
+}
+__device__ inline float load(const __nv_bfloat16* at) {
+  return __bfloat162float(*at);
+}
+
+/// Returns how far a filter's score can be from the final one, for a unit query that rounding
+/// moved by `query_residual` and rows that it moved by `row_residual` of their length at most:
+///   |q.t - q'.t'| <= |q - q'| |t| + |q'| |t - t'|            rounding the operands
+///   dim 2^-22 |q'| |t'|      each of the tensor cores' additions is off by less than 2^-22 of
+///                            what it adds to, since they align and cut off, and there are no
+///                            more than dim of them
+///   2^-18                    the two sums in float32 and scaling by the norms
+__device__ float filter_error(float query_residual, float row_residual, unsigned dim) {
+  const float moved = query_residual + (1.0f + query_residual) * row_residual;
+  return 1.01f * (moved + static_cast<float>(dim) * 0x1p-22f) + 0x1p-18f;
+}
+
+/// Scales a query to length one, rounds it and bounds what the filter may get wrong. One block a
+/// query.
+template <class Narrow>
+__global__ void narrow_queries(const float* queries, const float* inverse_norms, unsigned stride,
+                               float row_residual, Narrow* out, float* margin) {
+  __shared__ float of_warp[narrow_threads / warp_size];
+  const float scale = inverse_norms[blockIdx.x];
+  const float* query = queries + std::size_t{blockIdx.x} * stride;
+  Narrow* narrow = out + std::size_t{blockIdx.x} * stride;
+  float squares = 0.0f;
+  for (unsigned i = threadIdx.x; i < stride; i += narrow_threads) {
+    const float value = query[i] * scale;
+    store(narrow + i, value);
+    const float moved = value - load(narrow + i);
+    squares += moved * moved;
+  }
+  for (unsigned width = warp_size / 2; width > 0; width /= 2)
+    squares += __shfl_xor_sync(whole_warp, squares, width);
+  if (threadIdx.x % warp_size == 0) of_warp[threadIdx.x / warp_size] = squares;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  float total = 0.0f;
+  for (const float each : of_warp)
+    total += each;
+  // Both the k-th best and a row that could beat it may be off, in opposite directions.
+  margin[blockIdx.x] = 2.0f * filter_error(sqrtf(total), row_residual, stride);
+}
+
+// -- final scores of picked groups --
+
+constexpr unsigned rescore_warps = 4;
+
+struct rescore_shape {
+  std::size_t rows;
+  unsigned stride;
+  unsigned group_rows; ///< a multiple of rows_of_warp
+  std::uint32_t cap;   ///< groups that there is room for, a query
+};
+
+/// One column of blocks a query, a warp for every eight rows.
+template <class Element>
+__global__ void rescore(const Element* rows, const float* row_inverse_norms, rescore_shape shape,
+                        const float* queries, const float* inverse_norms,
+                        const std::uint32_t* picked, const std::uint32_t* picked_counts,
+                        std::uint64_t* keys, std::uint32_t* key_counts) {
+  const unsigned q = blockIdx.y;
+  const unsigned lane = threadIdx.x % warp_size;
+  const std::uint32_t count = picked_counts[q];
+  if (blockIdx.x == 0 && threadIdx.x == 0)
+    key_counts[q] = count == overflowed ? overflowed : count * shape.group_rows;
+  if (count == overflowed) return;
+  const unsigned pieces = shape.group_rows / rows_of_warp;
+  for (unsigned piece = blockIdx.x * rescore_warps + threadIdx.x / warp_size;
+       piece < count * pieces; piece += gridDim.x * rescore_warps) {
+    const std::size_t group = picked[std::size_t{q} * shape.cap + piece / pieces];
+    const std::size_t row =
+        group * shape.group_rows + piece % pieces * rows_of_warp + lane / quad_lanes;
+    const bool is_row = row < shape.rows;
+    const float dot = quad_dot(queries + std::size_t{q} * shape.stride,
+                               rows + (is_row ? row : shape.rows - 1) * shape.stride, shape.stride);
+    if (lane % quad_lanes == 0) {
+      const float score =
+          canonical_score(dot, inverse_norms[q], is_row ? row_inverse_norms[row] : 0.0f);
+      keys[std::size_t{q} * shape.cap * shape.group_rows + piece * rows_of_warp +
+           lane / quad_lanes] = is_row ? key_of(score, static_cast<std::uint32_t>(row)) : 0;
+    }
+  }
+}
+
+// -- memory --
+
+/// Where the pieces of a workspace lie; with a null base it only counts.
+class carver {
+public:
+  explicit carver(void* base) noexcept : base_(static_cast<unsigned char*>(base)) {}
+
+  template <class T>
+  T* take(std::size_t count) noexcept {
+    constexpr std::size_t alignment = 256;
+    const auto at = used_;
+    used_ += (count * sizeof(T) + alignment - 1) / alignment * alignment;
+    return base_ ? reinterpret_cast<T*>(base_ + at) : nullptr;
+  }
+  std::size_t used() const noexcept { return used_; }
+
+private:
+  unsigned char* base_;
+  std::size_t used_ = 0;
+};
+
+struct workspace {
+  std::size_t group_rows;
+  std::size_t groups;
+  std::uint32_t cap; ///< groups that may be picked, a query
+  std::uint16_t* narrow = nullptr;
+  float* margin = nullptr;
+  std::uint32_t* scores = nullptr;    ///< maxima of a filter
+  std::uint64_t* scan_keys = nullptr; ///< maxima of a scan
+  std::uint32_t* picked = nullptr;
+  std::uint32_t* picked_counts = nullptr;
+  std::uint64_t* keys = nullptr;
+  std::uint32_t* key_counts = nullptr;
+
+  workspace(const device_rows& rows, std::size_t count, std::uint32_t max_k, search_pass pass,
+            carver& memory) noexcept
+      : group_rows(pass == search_pass::filter ? filter_group_rows : scan_group_rows(rows.rows)),
+        groups((rows.rows + group_rows - 1) / group_rows),
+        // Half as many again for the filter's error, and some for small k.
+        cap(static_cast<std::uint32_t>(
+            std::min<std::size_t>(groups, std::size_t{max_k} + max_k / 2 + 64))) {
+    if (pass == search_pass::filter) {
+      narrow = memory.take<std::uint16_t>(count * rows.stride());
+      margin = memory.take<float>(count);
+      scores = memory.take<std::uint32_t>(count * groups);
+    } else {
+      scan_keys = memory.take<std::uint64_t>(count * groups);
+    }
+    picked = memory.take<std::uint32_t>(count * cap);
+    picked_counts = memory.take<std::uint32_t>(count);
+    keys = memory.take<std::uint64_t>(count * cap * group_rows);
+    key_counts = memory.take<std::uint32_t>(count);
+  }
+};
+
+// -- the steps --
+
+template <class Narrow>
+cudaError_t filter_and_pick(const device_rows& rows, const search_call& call, const workspace& work,
+                            cudaStream_t stream) noexcept {
+  narrow_queries<<<static_cast<unsigned>(call.count), narrow_threads, 0, stream>>>(
+      call.queries, call.inverse_norms, static_cast<unsigned>(rows.stride()), rows.narrow_residual,
+      reinterpret_cast<Narrow*>(work.narrow), work.margin);
+  if (const auto code = cudaGetLastError(); code != cudaSuccess) return code;
+  if (const auto code = filter_maxima(rows, work.narrow, call.count, work.scores, stream);
+      code != cudaSuccess)
+    return code;
+  return pick_groups_within(work.scores, call.count, work.groups, call.k, work.margin, work.cap,
+                            work.picked, work.picked_counts, stream);
+}
+
+cudaError_t scan_and_pick(const device_rows& rows, const search_call& call, const workspace& work,
+                          cudaStream_t stream) noexcept {
+  if (const auto code =
+          scan_maxima(rows, call.queries, call.inverse_norms, call.count, work.scan_keys, stream);
+      code != cudaSuccess)
+    return code;
+  return pick_groups(work.scan_keys, call.count, work.groups, call.k, work.cap, work.picked,
+                     work.picked_counts, stream);
+}
+
+cudaError_t rescore_picked(const device_rows& rows, const search_call& call, const workspace& work,
+                           cudaStream_t stream) noexcept {
+  rescore_shape shape{};
+  shape.rows = rows.rows;
+  shape.stride = static_cast<unsigned>(rows.stride());
+  shape.group_rows = static_cast<unsigned>(work.group_rows);
+  shape.cap = work.cap;
+  // Blocks for about k groups a query, fewer where the queries alone fill the GPU.
+  constexpr std::size_t filling = 4096;
+  const std::size_t pieces =
+      std::min<std::size_t>(work.cap, call.max_k + 8) * work.group_rows / rows_of_warp;
+  const auto columns = std::min((pieces + rescore_warps - 1) / rescore_warps,
+                                std::max<std::size_t>(1, filling / call.count));
+  const dim3 grid(static_cast<unsigned>(columns), static_cast<unsigned>(call.count));
+  by_type(rows.type, rows.data, [&](const auto* data) {
+    rescore<<<grid, rescore_warps * warp_size, 0, stream>>>(
+        data, rows.inverse_norms, shape, call.queries, call.inverse_norms, work.picked,
+        work.picked_counts, work.keys, work.key_counts);
+  });
+  return cudaGetLastError();
+}
+
+} // namespace
+
+search_pass faster_pass(const device_rows&, std::size_t count) noexcept {
+  return count > 4 ? search_pass::filter : search_pass::scan;
+}
+
+std::size_t search_workspace_bytes(const device_rows& rows, std::size_t count, std::uint32_t max_k,
+                                   search_pass pass) noexcept {
+  carver memory(nullptr);
+  workspace(rows, count, max_k, pass, memory);
+  return memory.used();
+}
+
+cudaError_t search(const device_rows& rows, const search_call& call, search_pass pass, void* memory,
+                   cudaStream_t stream) noexcept {
+  if (call.count == 0) return cudaSuccess;
+  carver pieces(memory);
+  const workspace work(rows, call.count, call.max_k, pass, pieces);
+  auto code = cudaSuccess;
+  if (pass == search_pass::scan)
+    code = scan_and_pick(rows, call, work, stream);
+  else if (rows.narrow_type == element_type::f16)
+    code = filter_and_pick<__half>(rows, call, work, stream);
+  else
+    code = filter_and_pick<__nv_bfloat16>(rows, call, work, stream);
+  if (code == cudaSuccess) code = rescore_picked(rows, call, work, stream);
+  if (code != cudaSuccess) return code;
+  return take_best(work.keys, call.count, work.cap * work.group_rows, work.key_counts, call.k,
+                   call.hits, call.max_k, call.hit_counts, stream);
+}
+
+} // namespace engram::cuda
