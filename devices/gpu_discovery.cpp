@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string_view>
 
 namespace engram {
 
@@ -12,6 +13,8 @@ namespace {
 // The part of the driver's interface that is used here, by its documented binary form.
 using driver_result = int; // 0: success
 using driver_device = int;
+
+using driver_uuid = std::array<unsigned char, 16>;
 
 constexpr int compute_major_attribute = 75;
 constexpr int compute_minor_attribute = 76;
@@ -25,6 +28,9 @@ struct driver {
   driver_result (*memory)(std::size_t* out, driver_device device) = nullptr;
   driver_result (*attribute)(int* out, int which, driver_device device) = nullptr;
   driver_result (*error_name)(driver_result code, const char** out) = nullptr;
+  // Older drivers lack these.
+  driver_result (*bus_id)(char* out, int size, driver_device device) = nullptr;
+  driver_result (*uuid)(driver_uuid* out, driver_device device) = nullptr;
 };
 
 template <class Function>
@@ -34,6 +40,8 @@ bool find(void* library, const char* symbol, Function& out) {
 }
 
 bool load(void* library, driver& out) {
+  find(library, "cuDeviceGetPCIBusId", out.bus_id);
+  find(library, "cuDeviceGetUuid_v2", out.uuid);
   return find(library, "cuInit", out.init) && find(library, "cuDriverGetVersion", out.version) &&
          find(library, "cuDeviceGetCount", out.count) && find(library, "cuDeviceGet", out.get) &&
          find(library, "cuDeviceGetName", out.name) &&
@@ -48,6 +56,28 @@ std::string name_of(const driver& cuda, driver_result code) {
   return "error " + std::to_string(code);
 }
 
+/// Returns the UUID as nvidia-smi -L writes it.
+std::string to_string(const driver_uuid& uuid, bool is_slice) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out = is_slice ? "MIG" : "GPU";
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 0 || i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += digits[uuid[i] >> 4];
+    out += digits[uuid[i] & 15];
+  }
+  return out;
+}
+
+void say_where(const driver& cuda, driver_device device, found_gpu& gpu) {
+  std::array<char, 32> bus_id{};
+  if (cuda.bus_id && cuda.bus_id(bus_id.data(), static_cast<int>(bus_id.size() - 1), device) == 0)
+    gpu.pci_bus_id = bus_id.data();
+  driver_uuid uuid{};
+  // The driver tells slices by their names alone.
+  if (cuda.uuid && cuda.uuid(&uuid, device) == 0)
+    gpu.uuid = to_string(uuid, gpu.name.find(" MIG ") != std::string::npos);
+}
+
 found_gpu describe(const driver& cuda, int ordinal) {
   found_gpu gpu;
   gpu.ordinal = ordinal;
@@ -60,6 +90,7 @@ found_gpu describe(const driver& cuda, int ordinal) {
   if (cuda.memory(&bytes, device) == 0) gpu.memory_bytes = bytes;
   cuda.attribute(&gpu.compute_major, compute_major_attribute, device);
   cuda.attribute(&gpu.compute_minor, compute_minor_attribute, device);
+  say_where(cuda, device, gpu);
   return gpu;
 }
 

@@ -13,6 +13,8 @@ struct found_gpu {
   std::uint64_t memory_bytes = 0;
   int compute_major = 0;
   int compute_minor = 0;
+  std::string pci_bus_id; ///< "0000:07:00.0"; of the whole GPU for a MIG slice; empty: not known
+  std::string uuid;       ///< "GPU-..." or "MIG-...", as CUDA_VISIBLE_DEVICES takes it; likewise
 };
 
 /// What the NVIDIA driver of this machine says.

@@ -234,19 +234,76 @@ class Machine(CommandTest):
         self.assertTrue(out["gpus"] or out["trouble"])
         self.assertIn("sim:h100", self.run_engram(0, "gpu-info").stdout)
 
-    def gpu_info_with(self, gpus):
-        """Returns what gpu-info says on a machine whose driver pretends to find `gpus`."""
-        return self.run_json(0, "gpu-info", LD_LIBRARY_PATH=os.environ["PRETENDED_DRIVER"], PRETENDED_GPUS=gpus)
+    def pretend(self, gpus, driver="PRETENDED_DRIVER", **more):
+        """Returns the variables of a machine whose driver pretends to find `gpus`, with NVML."""
+        folders = [os.environ[driver], os.environ["PRETENDED_NVML_FOLDER"]]
+        return {"LD_LIBRARY_PATH": ":".join(folders), "PRETENDED_GPUS": gpus, **more}
+
+    def gpu_info_with(self, gpus, **more):
+        """Returns what gpu-info says on such a machine."""
+        return self.run_json(0, "gpu-info", **self.pretend(gpus, **more))
 
     def test_gpu_info_asks_the_driver(self):
-        out = self.gpu_info_with("2")
+        out = self.gpu_info_with("2", PRETENDED_NVML="does not start")
         self.assertEqual(out["driver"], "13.0")
         self.assertEqual(out["gpus"][0], {"device": "0", "name": "Pretended GPU", "memory_bytes": 16 << 30,
-                                          "compute_capability": "9.0"})
+                                          "compute_capability": "9.0", "pci_bus_id": "0000:0A:00.0",
+                                          "uuid": "GPU-f0f1f2f3-f4f5-f6f7-f8f9-fafbfcfdfeff"})
         self.assertEqual((out["gpus"][1]["device"], out["gpus"][1]["name"]), ("1", "Another one"))
         self.assertEqual(self.gpu_info_with("0")["trouble"], "the NVIDIA driver finds no GPU")
         self.assertEqual(self.gpu_info_with("none")["trouble"],
                          "the NVIDIA driver does not start: CUDA_ERROR_UNKNOWN")
+
+    def test_gpu_info_matches_the_driver_s_gpus_with_those_of_nvml(self):
+        out = self.gpu_info_with("3")
+        self.assertEqual([each["nvml"]["index"] for each in out["gpus"]], [1, 0, 0])
+        self.assertEqual(out["gpus"][0]["nvml"], {"index": 1, "name": "Another one", "driver_version": "580.65.06",
+                                                  "pci_bus_id": "00000000:0A:00.0"})
+        self.assertEqual(out["gpus"][0]["advice"], [])
+        full = out["gpus"][1]["nvml"]
+        self.assertEqual(full["utilization_gpu_ratio"], 0.37)
+        self.assertEqual(full["throttled_by"], ["sw_power_cap"])
+        self.assertEqual((full["ecc_uncorrected"], full["mig_enabled"]), (2, False))
+        self.assertEqual(out["gpus"][2]["uuid"], "MIG-00010203-0405-0607-0809-0a0b0c0d0e0f")
+
+    def test_gpu_info_advises(self):
+        advice = {each["topic"]: each for each in self.gpu_info_with("2")["gpus"][1]["advice"]}
+        self.assertEqual(set(advice), {"ecc", "power_limit", "persistence_mode", "pcie", "utilization"})
+        self.assertEqual(advice["power_limit"]["command"], "sudo nvidia-smi -i 0 -pl 700")
+        for each in advice.values():
+            self.assertRegex(each["sentence"], r"^[A-Z]((?!\. ).)*\.$")
+
+    def test_gpu_info_shows_state_and_advice(self):
+        text = self.run_engram(0, "gpu-info", **self.pretend("3")).stdout
+        for line in ["GPU 1 (0 in nvidia-smi, driver 580.65.06):",
+                     "  memory            4.0 GiB of 80.0 GiB used",
+                     "  temperature       61 C (slowdown at 87 C, shutdown at 92 C)",
+                     "  power             312.5 of 500 W (default 700 W, can be set to 200..750 W)",
+                     "  clocks            SM 1410 of 1980 MHz, memory 2619 of 2619 MHz",
+                     "  held back by      sw_power_cap",
+                     "  PCIe              generation 4 x8 (here at most generation 4 x16, the card generation 5)",
+                     "  ECC               on, uncorrected errors: 2",
+                     "Advice; engram changes no setting of a GPU, you may:",
+                     "      sudo nvidia-smi -i 0 -pm 1",
+                     "Nothing to advise.",
+                     "GPU 2: a slice of the same card as GPU 1."]:
+            self.assertIn(line, text.splitlines())
+        self.assertIn("  temperature       -\n", text)  # of the one that tells nothing
+
+    def test_gpu_info_says_why_nvml_tells_nothing(self):
+        for variables, why in [(self.pretend("1", PRETENDED_NVML="does not start"),
+                                "NVML does not start: Driver Not Loaded"),
+                               (self.pretend("1", LD_LIBRARY_PATH=os.environ["PRETENDED_DRIVER"]),
+                                "there is no NVML (libnvidia-ml.so.1) on this machine")]:
+            self.assertEqual(self.run_json(0, "gpu-info", **variables)["nvml_trouble"], why)
+            self.assertIn(f"Power, clocks and temperature cannot be read: {why}.",
+                          self.run_engram(0, "gpu-info", **variables).stdout.splitlines())
+
+    def test_gpu_info_does_without_what_an_old_driver_lacks(self):
+        gpu = self.gpu_info_with("1", driver="PRETENDED_OLD_DRIVER")["gpus"][0]
+        self.assertEqual(set(gpu), {"device", "name", "memory_bytes", "compute_capability"})
+        self.assertIn("GPU 0: NVML does not know it.",
+                      self.run_engram(0, "gpu-info", **self.pretend("1", "PRETENDED_OLD_DRIVER")).stdout)
 
     def test_faults_lists_the_sites_of_the_configured_devices(self):
         sites = {each["site"] for each in self.run_json(0, "faults", "list", "--gpu.devices", "sim:h100")["faults"]}
