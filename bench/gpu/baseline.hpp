@@ -19,6 +19,8 @@ class baseline_store {
 public:
   explicit baseline_store(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
+  /// Returns the file of that name, there or not.
+  result<std::filesystem::path> path_of(const std::string& name) const;
   /// Replaces an older one of that name, whole or not at all. `unavailable`: the file cannot be
   /// written.
   result<void> save(const std::string& name, const run_record& run) const;
@@ -26,7 +28,6 @@ public:
   result<run_record> load(const std::string& name) const;
 
 private:
-  result<std::filesystem::path> path_of(const std::string& name) const;
   std::string known_names() const;
 
   std::filesystem::path directory_;

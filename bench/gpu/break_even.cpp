@@ -18,7 +18,8 @@ std::uint64_t crossing(const sweep_point& loses, const sweep_point& wins) {
   const double low = std::log(static_cast<double>(loses.size));
   const double high = std::log(static_cast<double>(wins.size));
   const double size = std::exp(low + (high - low) * -before / (after - before));
-  return std::clamp(static_cast<std::uint64_t>(std::ceil(size)), loses.size, wins.size);
+  return std::clamp(static_cast<std::uint64_t>(std::ceil(size * (1 - 1e-9))), loses.size,
+                    wins.size);
 }
 
 } // namespace

@@ -155,8 +155,19 @@ result<void> write_json(const std::string& path, const run_record& run) {
   return {};
 }
 
+/// Finds what would make the results useless before minutes are spent on them.
+result<void> check_outputs(const command_line& asked, const baseline_store& store) {
+  if (!asked.save_as.empty())
+    if (auto path = store.path_of(asked.save_as); !path) return path.error();
+  if (!asked.json_file.empty() && asked.json_file != "-" &&
+      !std::ofstream{asked.json_file, std::ios::app})
+    return error{ec::unavailable, "The file " + asked.json_file + " cannot be written."};
+  return {};
+}
+
 int measure(const command_line& asked, const std::vector<bench_case>& cases) {
   const auto store = store_of(asked);
+  if (auto checked = check_outputs(asked, store); !checked) return refuse(checked.error());
   result<run_record> before = run_record{};
   if (!asked.baselines.empty()) before = store.load(asked.baselines.front());
   if (!before) return refuse(before.error());
