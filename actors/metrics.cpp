@@ -269,6 +269,7 @@ std::string metrics::to_text(const snapshot& now) {
     }
   }
   auto collected = registry_->Collect();
+  add_gpu_gauges(collected, now.samples);
   add_guide_names(collected);
   return prometheus::TextSerializer{}.Serialize(collected);
 }

@@ -5,6 +5,7 @@
 #include "engram/base/error.hpp"
 #include "engram/base/ids.hpp"
 #include "engram/devices/device.hpp"
+#include "engram/devices/gpu_sampler.hpp"
 
 #include <array>
 #include <cstddef>
@@ -58,6 +59,7 @@ public:
     std::size_t in_flight = 0;
     std::vector<std::pair<std::string, std::size_t>> queue_depths; ///< actor, waiting
     std::vector<device_state> gpus;
+    std::vector<gpu_sample> samples; ///< what NVML said last
   };
 
   /// Returns everything in Prometheus' text format, with the names of the tuning guide beside ours.
@@ -71,6 +73,11 @@ private:
   std::unique_ptr<families> families_;
   std::vector<std::string> devices_;
 };
+
+/// Adds the `nvidia_smi_` gauges of what was sampled; a value that a GPU does not tell has no
+/// series.
+void add_gpu_gauges(std::vector<prometheus::MetricFamily>& families,
+                    const std::vector<gpu_sample>& samples);
 
 /// Adds the spellings that the tuning guide greps and graphs to `families`: copies under other
 /// names, and the spreading latency in milliseconds.

@@ -54,7 +54,8 @@ struct device_info {
   device_kind kind = device_kind::cpu;
   std::string model; ///< "AMD EPYC ...", "simulated NVIDIA H100"
   std::uint64_t memory_bytes = 0;
-  std::uint32_t streams = 1; ///< batches it works on at once
+  std::uint32_t streams = 1;   ///< batches it works on at once
+  std::string pci_bus_id = {}; ///< "0000:07:00.0"; empty for what is no real GPU
 };
 
 struct memory_budget {

@@ -8,6 +8,7 @@
 #include "engram/pipeline/make_devices.hpp"
 #include "engram/pipeline/runtime.hpp"
 #include "engram/pipeline/validate.hpp"
+#include "engram/pipeline/watch_gpus.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -19,12 +20,13 @@ namespace engram {
 struct pipeline::impl {
   impl(pipeline_options options, std::unique_ptr<fault_points> faults,
        std::vector<std::unique_ptr<device>> devices)
-      : core(options, clock, std::move(faults), std::move(devices)), actors(core, options.runtime) {
-  }
+      : core(options, clock, std::move(faults), std::move(devices)), actors(core, options.runtime),
+        gpu_watch(watch_gpus(core)) {}
 
   steady_clock_source clock;
   pipeline_core core;
-  actor_runtime actors; ///< after core: the actors borrow it
+  actor_runtime actors;                   ///< after core: the actors borrow it
+  std::unique_ptr<gpu_sampler> gpu_watch; ///< may be null
   std::atomic<request_id> last_request{0};
   std::mutex publishing; ///< one publish or drop at a time
   std::mutex stopping;
@@ -289,7 +291,9 @@ std::vector<pipeline_event> pipeline::events(std::uint64_t after) const {
 std::string pipeline::metrics() const {
   auto& core = impl_->core;
   if (!core.options()->gpu.telemetry.telemetry_enabled) return {};
-  return core.numbers.to_text(core.snapshot());
+  auto now = core.snapshot();
+  if (impl_->gpu_watch) now.samples = impl_->gpu_watch->latest();
+  return core.numbers.to_text(now);
 }
 
 result<void> pipeline::arm_fault(std::string_view setting) {

@@ -1,6 +1,7 @@
 """`engram start`: what it serves, and how it answers signals."""
 
 import concurrent.futures
+import os
 import signal
 import socket
 import time
@@ -24,6 +25,40 @@ class Serving(CommandTest):
             self.assertEqual(daemon.request("GET", "/readyz")[0], 200)
             self.assertEqual(daemon.request("GET", "/healthz")[0], 200)
             self.assertIn("engram_requests_total", daemon.request("GET", "/metrics")[1])
+            self.assertEqual(daemon.end(), 0)
+
+    def test_metrics_show_what_nvml_tells(self):
+        with Daemon(self.store, LD_LIBRARY_PATH=os.environ["PRETENDED_NVML_FOLDER"]) as daemon:
+            lines = []
+            for _ in range(100):  # the first sample may still be on its way
+                lines = [each for each in daemon.request("GET", "/metrics")[1].splitlines()
+                         if each.startswith("nvidia_smi_")]
+                if lines:
+                    break
+                time.sleep(0.1)
+            self.assertEqual(daemon.end(), 0)
+        for line in ['nvidia_smi_utilization_gpu_ratio{gpu="0"} 0.37',
+                     'nvidia_smi_utilization_memory_ratio{gpu="0"} 0.12',
+                     'nvidia_smi_temperature_celsius{gpu="0"} 61',
+                     'nvidia_smi_power_draw_watts{gpu="0"} 312.5',
+                     'nvidia_smi_clocks_current_sm_clock_hz{gpu="0"} 1410000000',
+                     'nvidia_smi_throttle_reason{gpu="0",reason="sw_power_cap"} 1']:
+            self.assertIn(line, lines)
+        self.assertFalse([line for line in lines if 'gpu="1"' in line and "gpu_info" not in line])
+
+    def test_nvml_is_not_asked_where_gpus_are_switched_off(self):
+        for settings in [["--gpu.enabled", "false"], ["--gpu.telemetry.telemetry_enabled", "false"]]:
+            with Daemon(self.store, *settings, LD_LIBRARY_PATH=os.environ["PRETENDED_NVML_FOLDER"]) as daemon:
+                time.sleep(0.3)  # what is loaded is loaded by a thread that does not hold the start up
+                with open(f"/proc/{daemon.process.pid}/maps", encoding="utf-8") as maps:
+                    self.assertNotIn("libnvidia-ml", maps.read())
+                self.assertEqual(daemon.end(), 0)
+
+    def test_it_ends_in_time_while_nvml_hangs(self):
+        with Daemon(self.store, LD_LIBRARY_PATH=os.environ["PRETENDED_NVML_FOLDER"],
+                    PRETENDED_NVML="hangs") as daemon:
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+            self.assertNotIn("nvidia_smi_", daemon.request("GET", "/metrics")[1])
             self.assertEqual(daemon.end(), 0)
 
     def test_it_loads_only_what_it_is_told_to(self):
