@@ -24,7 +24,8 @@ struct alignas(8) in_edge {
   float weight;
 };
 
-/// A graph_view whose arrays lie in device memory; the weights stand with the incoming edges.
+/// A graph_view whose arrays lie in device memory; the weights stand with the incoming edges. No
+/// node has 2^31 incoming edges.
 struct device_graph {
   std::size_t nodes = 0;
   std::size_t edges = 0;
@@ -73,7 +74,8 @@ struct spread_call {
 };
 
 /// Returns the device memory that a call with these sets and this `top` needs on a graph of this
-/// size, and so does one with fewer nodes or sets and a smaller `top` (0 counts as the largest).
+/// size. A call with fewer nodes, fewer sets or a smaller `top` needs no more, but for a `top` of 0
+/// or above max_spread_top, which takes other buffers and is asked about on its own.
 /// 0: the current device cannot be asked.
 std::size_t spread_workspace_bytes(std::size_t nodes, std::size_t sets, std::uint32_t top);
 

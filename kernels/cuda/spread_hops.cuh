@@ -116,9 +116,7 @@ private:
   static constexpr unsigned hub_sets = Sets < 4 ? Sets : 4;
 
   /// The warp's number in the grid; neighbours are in different blocks.
-  __device__ static unsigned rank() {
-    return threadIdx.x / lanes * gridDim.x + blockIdx.x;
-  }
+  __device__ static unsigned rank() { return threadIdx.x / lanes * gridDim.x + blockIdx.x; }
   __device__ static unsigned warps() { return gridDim.x * block_warps; }
   /// For loops over items that the threads of the grid share.
   __device__ static std::uint64_t first_item() { return std::uint64_t{rank()} * lanes; }
@@ -287,8 +285,7 @@ private:
   __device__ void list_targets() {
     const auto old = static_cast<std::uint32_t>(__ldcg(&run_.counters->frontier[hop_ - 1]));
     const node_id* old_nodes = run_.frontier[(hop_ + 1) % 2];
-    for (std::uint64_t i = first_item() + lane_; i < std::uint64_t{old} * Sets;
-         i += items())
+    for (std::uint64_t i = first_item() + lane_; i < std::uint64_t{old} * Sets; i += items())
       after_[std::size_t{old_nodes[i / Sets]} * Sets + i % Sets] = 0.0f;
 
     const unsigned long long packed = __ldcg(&run_.counters->frontier[hop_]);
@@ -327,7 +324,7 @@ private:
     return __ldcg(&run_.mark[node]) < mark && atomicMax(&run_.mark[node], mark) < mark;
   }
 
-  // -- a hop --
+  // -- a hop (functions of their own, so that each walk has the registers to itself) --
 
   /// One part of this warp's work: numbers first, first + stride, ...
   struct work_share {
@@ -354,7 +351,7 @@ private:
     return {rank() - jobs, warps() - jobs};
   }
 
-  __device__ void pull_all() {
+  __device__ __noinline__ void pull_all() {
     const work_share share = pull_hubs(
         __ldcg(&run_.counters->hubs), [this](std::uint32_t i) { return run_.hubs[i]; },
         [](node_id) {});
@@ -392,16 +389,15 @@ private:
       const std::uint64_t to = __shfl_sync(all_lanes, end, apart ? w * Sets : lanes - 1);
       if (apart && to - from > hub_degree) continue;
       const bool adds = !apart || lane_ / Sets == w;
-      const double part =
-          weighted_sum<Sets>(from, static_cast<std::int32_t>(to - from),
-                             adds ? static_cast<std::int32_t>(begin - from) : 0,
-                             adds ? static_cast<std::int32_t>(end - from) : 0, set);
+      const double part = weighted_sum<Sets>(from, static_cast<std::int32_t>(to - from),
+                                             adds ? static_cast<std::int32_t>(begin - from) : 0,
+                                             adds ? static_cast<std::int32_t>(end - from) : 0, set);
       sum = __dadd_rn(sum, part); // all parts but one are +0
     }
     if (is_mine) receive(at, set, a, sum);
   }
 
-  __device__ void pull_targets() {
+  __device__ __noinline__ void pull_targets() {
     const auto count = __ldcg(&run_.counters->targets[hop_]);
     const work_share share = pull_hubs(
         __ldcg(&run_.counters->hub_targets[hop_]),
@@ -470,19 +466,17 @@ private:
     return i + i / 16;
   }
 
-  /// Loads edges 0, Step, 2 * Step, ... of those from `edge` on, of which `left` are there.
+  /// Loads an edge. Edges pass once a hop; where a warp reads whole lines of them they should not
+  /// displace deltas.
   template <unsigned Step>
-  __device__ static void load_edges(in_edge (&edges)[gathers], const in_edge* edge,
-                                    std::int32_t left) {
-#pragma unroll
-    for (unsigned u = 0; u < gathers; ++u) {
-      const auto* from = reinterpret_cast<const uint2*>(edge + u * Step);
-      uint2 bits = make_uint2(0, 0);
-      // Edges pass once a hop; where a warp reads whole lines of them they should not displace
-      // deltas.
-      if (static_cast<std::int32_t>(u * Step) < left) bits = Step >= 8 ? __ldcs(from) : __ldg(from);
-      edges[u] = {bits.x, __uint_as_float(bits.y)};
-    }
+  __device__ static in_edge load(const in_edge* edge) {
+    const auto* from = reinterpret_cast<const uint2*>(edge);
+    const uint2 bits = Step >= 8 ? __ldcs(from) : __ldg(from);
+    return {bits.x, __uint_as_float(bits.y)};
+  }
+
+  __device__ static void prefetch(const in_edge* edge) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(edge));
   }
 
   /// Returns the sum of w * delta in `set` over this lane's edges [from, to) of those that the warp
@@ -494,35 +488,37 @@ private:
     constexpr unsigned step = lanes / Width;
     constexpr std::int32_t chunk = step * gathers;
     const auto offset = static_cast<std::int32_t>(lane_ / Width);
-    const bool is_active = active_ >> set & 1u;
     const float* deltas = before_ + set;
     double* products = memory_.products[threadIdx.x / lanes];
-    const in_edge* edge = graph_.in_edges + first + offset;
-    std::int32_t left = count - offset; // edges from `edge` on
-    in_edge ahead[gathers];
-    load_edges<step>(ahead, edge, left);
+    const in_edge* edge = graph_.in_edges + first;
+    const in_edge* const edges_end = graph_.in_edges + graph_.edges;
+    const bool is_active = active_ >> set & 1u;
     double sum = 0.0;
-    for (; count > 0; count -= chunk, from -= chunk, to -= chunk) {
-      float weight[gathers];
+    for (; count > 0; count -= chunk, from -= chunk, to -= chunk, edge += chunk) {
+      const std::int32_t left = count - offset;
+      in_edge edges[gathers];
       float delta[gathers];
+#pragma unroll
+      for (unsigned u = 0; u < gathers; ++u)
+        edges[u] = static_cast<std::int32_t>(u * step) < left ? load<step>(edge + offset + u * step)
+                                                              : in_edge{0, 0.0f};
+      // What is walked next adjoins, be it this node's or the next one's.
+      const in_edge* next = edge + chunk + lane_ * chunk / lanes;
+      if (next < edges_end) prefetch(next);
 #pragma unroll
       for (unsigned u = 0; u < gathers; ++u) {
         const bool have = is_active && static_cast<std::int32_t>(u * step) < left;
-        weight[u] = ahead[u].weight;
-        delta[u] = have ? deltas[std::size_t{ahead[u].source} * Sets] : 0.0f;
+        delta[u] = have ? deltas[std::size_t{edges[u].source} * Sets] : 0.0f;
       }
-      edge += chunk;
-      left -= chunk;
-      load_edges<step>(ahead, edge, left);
       if constexpr (Width == lanes) {
         // A lane's products are its own node's, in order; past the end they are 0.
 #pragma unroll
         for (unsigned u = 0; u < gathers; ++u)
-          sum = __dadd_rn(sum, product(weight[u], delta[u]));
+          sum = __dadd_rn(sum, product(edges[u].weight, delta[u]));
       } else {
 #pragma unroll
         for (unsigned u = 0; u < gathers; ++u)
-          products[slot(u * lanes + lane_)] = product(weight[u], delta[u]);
+          products[slot(u * lanes + lane_)] = product(edges[u].weight, delta[u]);
         __syncwarp();
         const std::int32_t last = min(to, chunk);
 #pragma unroll 4
