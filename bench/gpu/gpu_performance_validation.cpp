@@ -6,6 +6,7 @@
 #include "engram/bench/gpu/case_runner.hpp"
 #include "engram/bench/gpu/derived.hpp"
 #include "engram/bench/gpu/name_filter.hpp"
+#include "engram/bench/gpu/neighbours.hpp"
 #include "engram/bench/gpu/report.hpp"
 #include "engram/bench/gpu/run_header.hpp"
 #include "engram/bench/gpu/run_json.hpp"
@@ -178,9 +179,12 @@ int measure(const command_line& asked, const std::vector<bench_case>& cases) {
   auto run = begin_record((*devices)->description);
   std::fputs(header_text(run).c_str(), out);
   {
+    const neighbour_watch neighbours;
     case_runner runner{**devices, asked.settings};
     run_cases(cases, runner, run, out);
+    run.cores_used_by_others = neighbours.cores_used_by_others();
   }
+  std::fputs(neighbours_text(run).c_str(), out);
   if (!asked.json_file.empty())
     if (auto written = write_json(asked.json_file, run); !written) return refuse(written.error());
   if (!asked.save_as.empty())

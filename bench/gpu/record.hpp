@@ -48,7 +48,8 @@ struct run_record {
   std::string taken; ///< when the run began, UTC
   std::string processor;
   std::uint32_t cores = 0;
-  std::string kernel; ///< of the operating system
+  double cores_used_by_others = 0; ///< mean over the run
+  std::string kernel;              ///< of the operating system
   std::string compiler;
   std::string instruction_set;
   gpu_description gpu;

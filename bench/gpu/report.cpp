@@ -174,6 +174,12 @@ std::string family_text(const run_record& run, const std::string& family) {
   return text + profile_text(run, family);
 }
 
+std::string neighbours_text(const run_record& run) {
+  if (!is_disturbed(run)) return {};
+  return format("WARNING: other programs kept %.1f of %u cores busy; times are longer for it.\n",
+                run.cores_used_by_others, run.cores);
+}
+
 std::string comparison_text(const comparison& all, const std::string& before,
                             const std::string& after) {
   auto text = "Comparison: " + before + " -> " + after + '\n';

@@ -21,6 +21,9 @@ std::string family_text(const run_record& run, const std::string& family);
 /// cases that it needs were.
 std::string guide_text(const run_record& run);
 
+/// Returns a warning if other programs kept the machine busy meanwhile; else nothing.
+std::string neighbours_text(const run_record& run);
+
 /// Returns a line for each series and the cases that one side lacks.
 std::string comparison_text(const comparison& all, const std::string& before,
                             const std::string& after);

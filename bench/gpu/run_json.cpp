@@ -72,6 +72,7 @@ run_record run_from(const json& in) {
   const auto& machine = in.at("machine");
   machine.at("processor").get_to(run.processor);
   machine.at("cores").get_to(run.cores);
+  machine.at("cores_used_by_others").get_to(run.cores_used_by_others);
   machine.at("kernel").get_to(run.kernel);
   machine.at("compiler").get_to(run.compiler);
   machine.at("instruction_set").get_to(run.instruction_set);
@@ -111,6 +112,7 @@ std::string to_json(const run_record& run) {
               {"machine",
                {{"processor", run.processor},
                 {"cores", run.cores},
+                {"cores_used_by_others", run.cores_used_by_others},
                 {"kernel", run.kernel},
                 {"compiler", run.compiler},
                 {"instruction_set", run.instruction_set}}},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace engram::bench {
 
@@ -34,6 +35,15 @@ void warn(std::vector<std::string>& warnings, const char* what, const std::strin
     warnings.push_back(std::string{"the "} + what + " differs: " + before + ", then " + after);
 }
 
+void warn_of_neighbours(std::vector<std::string>& warnings, const char* side,
+                        const run_record& run) {
+  if (!is_disturbed(run)) return;
+  char text[128];
+  std::snprintf(text, sizeof text, "in the run %s, other programs kept %.1f of %u cores busy", side,
+                run.cores_used_by_others, run.cores);
+  warnings.emplace_back(text);
+}
+
 } // namespace
 
 std::string_view to_string(verdict what) noexcept {
@@ -62,6 +72,10 @@ change judge(std::span<const double> before, std::span<const double> after) {
   return c;
 }
 
+bool is_disturbed(const run_record& run) noexcept {
+  return run.cores_used_by_others > disturbing_share * run.cores;
+}
+
 result<comparison> compare(const run_record& before, const run_record& after) {
   if (before.gpu.simulated != after.gpu.simulated)
     return error{ec::invalid_argument, "One run had a simulated GPU and the other a real one; "
@@ -77,6 +91,8 @@ result<comparison> compare(const run_record& before, const run_record& after) {
     if (!before.find(record.name)) all.only_after.push_back(record.name);
   if (all.lines.empty())
     return error{ec::invalid_argument, "The two runs have no measured case in common."};
+  warn_of_neighbours(all.warnings, "before", before);
+  warn_of_neighbours(all.warnings, "after", after);
   warn(all.warnings, "processor", before.processor, after.processor);
   warn(all.warnings, "number of cores", std::to_string(before.cores), std::to_string(after.cores));
   warn(all.warnings, "instruction set", before.instruction_set, after.instruction_set);

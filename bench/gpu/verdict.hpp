@@ -39,6 +39,10 @@ struct change {
 /// sum of both squares, and at least `least_band`.
 change judge(std::span<const double> before, std::span<const double> after);
 
+/// Other programs that keep more than this share of the cores busy disturb a run.
+inline constexpr double disturbing_share = 0.1;
+bool is_disturbed(const run_record& run) noexcept;
+
 /// One line of a comparison.
 struct comparison_line {
   std::string name;   ///< of the case
@@ -50,7 +54,7 @@ struct comparison {
   std::vector<comparison_line> lines;
   std::vector<std::string> only_before; ///< cases that one side lacks
   std::vector<std::string> only_after;
-  std::vector<std::string> warnings; ///< differences beside the code: the machine, the driver
+  std::vector<std::string> warnings; ///< differences beside the code: the machine, its neighbours
 };
 
 /// Compares all cases that both have. `invalid_argument`: a simulated GPU and a real one, or no

@@ -98,7 +98,7 @@ class Tables:
                 rows.append([name, microseconds(ours), microseconds(figures["marginal_kernel_seconds_per_hop"]),
                              microseconds(case["cupy_seconds"]), microseconds(case["bare_rows_seconds"]),
                              *self.judge(name, ours, case["cupy_seconds"])])
-        return ["one hop", "Engram", "marginal", "CuPy", "best layout", "ratio", "wish", "verdict"], rows
+        return ["one hop", "Engram", "marginal", "CuPy", "bare, rows", "ratio", "wish", "verdict"], rows
 
 
 def same_gpu(ours, peer):

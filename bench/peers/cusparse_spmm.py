@@ -8,7 +8,7 @@ graph is random: 16 edges leave every node. Times are medians between CUDA event
 
     CuPy        cupyx.cusparse.spmm, or spmv where B is 1, as a caller of CuPy gets it (columns are contiguous)
     bare        the same product with descriptors and buffer made beforehand
-    bare, rows  the same where the B numbers of a node are contiguous, which cuSPARSE does faster
+    bare, rows  the same where the B numbers of a node are contiguous
 
 Ends with 2 where CuPy or a GPU is missing.
 """

@@ -115,16 +115,18 @@ TEST(reports, say_simulated_on_every_line_with_a_figure_of_a_simulated_gpu) {
   run.gpu.simulated = true;
   run.cases[0].figures = {
       {"vectors_per_second", 1e6}, {"requests_per_second", 1e3}, {"gpu_share", 1}};
+  run.cases[1].name = "pipeline/throughput/102400x768/bf16";
+  run.cases[1].figures = run.cases[0].figures;
   std::istringstream lines{family_text(run, "search") + guide_text(run)};
   int marked = 0;
   for (std::string line; std::getline(lines, line);)
     for (const auto* begin :
-         {"  GPU:", "  Speedup", "  Break-even", "  On the", "  Rate", "Where", "  search/"})
+         {"  GPU:", "  Speedup", "  Break-even", "  On the", "  Rate", "Where", "  pipeline/"})
       if (line.starts_with(begin)) {
         EXPECT_THAT(line, HasSubstr("simulated"));
         ++marked;
       }
-  EXPECT_EQ(2 * 4 + 1 + 1 + 1, marked);
+  EXPECT_EQ(2 * 5 + 1 + 1, marked);
 }
 
 TEST(reports, tell_how_far_the_guide_s_figures_are_exceeded) {
@@ -134,6 +136,7 @@ TEST(reports, tell_how_far_the_guide_s_figures_are_exceeded) {
   EXPECT_THAT(guide_text(run),
               HasSubstr("1536x its CPU baseline, wanted 26x: exceeded 59.1 times over; "
                         "100.0x our own CPU"));
+  EXPECT_THAT(guide_text(run), HasSubstr("731.4M vectors/s, wanted 10M: exceeded 73.1 times over"));
   run.cases[0].seconds["gpu"] = {2.1e-3};
   EXPECT_THAT(guide_text(run), HasSubstr("NOT exceeded: 0.39 of it"));
 }

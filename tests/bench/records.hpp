@@ -44,6 +44,7 @@ inline run_record run_of(std::vector<case_record> cases) {
           .taken = "2026-01-02T03:04:05Z",
           .processor = "a processor",
           .cores = 16,
+          .cores_used_by_others = 0.25,
           .kernel = "a system",
           .compiler = "a compiler",
           .instruction_set = "avx512",

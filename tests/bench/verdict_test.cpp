@@ -1,7 +1,9 @@
+#include "engram/bench/gpu/neighbours.hpp"
 #include "engram/bench/gpu/verdict.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
 
 #include "records.hpp"
 
@@ -92,6 +94,23 @@ TEST(comparisons, of_two_machines_carry_a_warning) {
   after.cores = 8;
   EXPECT_THAT(compare(before, after)->warnings,
               ElementsAre(HasSubstr("16, then 8"), HasSubstr("a GPU, then another GPU")));
+}
+
+TEST(comparisons, of_a_run_with_busy_neighbours_carry_a_warning) {
+  const auto quiet = run_of({record_of("a", 1, 1, 1)});
+  auto disturbed = quiet;
+  disturbed.cores_used_by_others = 4;
+  EXPECT_THAT(compare(quiet, disturbed)->warnings,
+              ElementsAre(HasSubstr("run after, other programs kept 4.0 of 16 cores")));
+  EXPECT_THAT(compare(disturbed, quiet)->warnings, ElementsAre(HasSubstr("run before")));
+}
+
+TEST(neighbours, are_read_from_the_system_s_first_line) {
+  // user, nice, system, idle, waiting, irq, softirq, steal, guest
+  EXPECT_EQ(1 + 2 + 3 + 6 + 7 + 8, busy_ticks("cpu  1 2 3 40 50 6 7 8 9 0"));
+  EXPECT_FALSE(busy_ticks("cpu0 1 2 3 4 5 6 7 8 9 0"));
+  EXPECT_FALSE(busy_ticks("cpu 1 2"));
+  EXPECT_FALSE(busy_ticks(""));
 }
 
 TEST(comparisons, of_a_simulated_and_a_real_gpu_are_refused) {
