@@ -37,7 +37,7 @@ struct bench_case {
   std::string unit; ///< what `size` counts in a sweep; empty outside one
   std::uint64_t size = 0;
   case_kind kind = case_kind::compare;
-  work_shape work;
+  work_shape work = {};
   bool large = false; ///< gigabytes of data: runs with --full or when a filter names it
 };
 

@@ -63,6 +63,10 @@ void record(device_samples& samples, const timed_outcome& run) {
   samples.device.push_back(run.outcome.times.device_seconds);
 }
 
+bool is_enough(const repeat_limits& limits, std::size_t taken, double spent) {
+  return (taken >= limits.least && spent > limits.seconds) || spent > 8 * limits.seconds;
+}
+
 } // namespace
 
 result<device_samples> measure_device(device& target, std::span<const work_batch_ptr> batches,
@@ -76,13 +80,11 @@ result<device_samples> measure_device(device& target, std::span<const work_batch
     auto run = run_once(target, batches[i % batches.size()]);
     if (!run) return run.error();
     spent += run->wall_seconds;
-    if (i == 0 && spent > limits.seconds) record(samples, *run);
     if (i == 0) samples.first_answer = std::move(run->outcome.outputs);
   }
-  if (!samples.wall.empty()) return samples;
   spent = 0;
   for (std::size_t i = 0; i < limits.repeats; ++i) {
-    if (spent > limits.seconds && i >= limits.least) break;
+    if (is_enough(limits, i, spent)) break;
     auto run = run_once(target, batches[i % batches.size()]);
     if (!run) return run.error();
     spent += run->wall_seconds;

@@ -10,7 +10,8 @@
 
 namespace engram::bench {
 
-/// When to stop repeating: after `repeats`, or when `seconds` are spent and `least` were taken.
+/// When to stop repeating: after `repeats`, or when `seconds` are spent and `least` were taken, or
+/// when eight times `seconds` are spent.
 struct repeat_limits {
   std::size_t repeats = 500;
   std::size_t least = 5;
@@ -26,9 +27,9 @@ struct device_samples {
   std::vector<item_output> first_answer; ///< of the first batch
 };
 
-/// Runs one batch after the other, round and round, some unmeasured ones first. A batch that takes
-/// longer than the whole budget is measured once, cold. A fault, or no answer within a minute, is
-/// `unavailable`.
+/// Runs one batch after the other, round and round, at least one of them unmeasured at first,
+/// because devices load code and prepare memory for a new shape. A fault, or no answer within a
+/// minute, is `unavailable`.
 result<device_samples> measure_device(device& target, std::span<const work_batch_ptr> batches,
                                       const repeat_limits& limits);
 

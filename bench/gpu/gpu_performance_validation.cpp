@@ -68,7 +68,8 @@ void add_options(CLI::App& app, command_line& asked) {
   app.add_option("--cpu-threads", settings.cpu_threads, "0: one for each core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  app.add_option("--repeats", settings.limits.repeats, "most repeats of a case")
+  app.add_option("--repeats", settings.limits.repeats,
+                 "most repeats of a case (ten times as many in pipeline/)")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--seconds", settings.limits.seconds, "time for each case and device")
@@ -77,7 +78,7 @@ void add_options(CLI::App& app, command_line& asked) {
   app.add_option("--save-baseline", asked.save_as, "save this run under a name");
   app.add_option("--baseline", asked.baselines,
                  "one: compare this run with it; two: compare these, run nothing")
-      ->take_all();
+      ->allow_extra_args(false); // what follows a name is a filter
   app.add_option("--baseline-dir", asked.baseline_dir,
                  "where saved runs lie; else $XDG_STATE_HOME/engram/baselines, else "
                  "./.engram-baselines");

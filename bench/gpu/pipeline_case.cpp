@@ -123,7 +123,7 @@ result<void> run_pipeline_case(const bench_case& what, const run_settings& setti
   tally warm, all;
   auto limits = settings.limits;
   const std::size_t in_flight = flood ? flood_in_flight : 1;
-  if (flood) limits.repeats *= 1000; // time ends a flood
+  limits.repeats *= flood ? 1000 : 10; // time ends a flood
   drive(**pipe, requests, in_flight, {warm_up_requests, 10, limits.seconds / 4}, warm);
   const auto begin = clock_type::now();
   drive(**pipe, requests, in_flight, limits, all);

@@ -41,9 +41,9 @@ std::string break_even_text(const break_even& even, const std::string& unit) {
   case break_even::kind::at:
     return size;
   case break_even::kind::always:
-    return "below " + size + ", the smallest measured";
+    return "at most " + size + ", the smallest measured";
   case break_even::kind::never:
-    return "above " + size + ", the largest measured";
+    return "more than " + size + ", the largest measured";
   case break_even::kind::unknown:
     break;
   }

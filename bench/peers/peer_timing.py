@@ -56,6 +56,8 @@ def print_table(columns, rows, out=sys.stdout):
 
 
 def microseconds(seconds):
+    if seconds is None:
+        return "-"
     return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e6:,.0f} us"
 
 

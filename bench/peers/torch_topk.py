@@ -104,7 +104,7 @@ def main():
     wanted = chosen([name_of(shape) for shape in SHAPES], options.filter)
     torch = load_torch()
     # The library's own default for float32, said aloud: no TF32, which would not be exact.
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     with torch.inference_mode():
         cases = measure_all(torch, [shape for shape in SHAPES if name_of(shape) in wanted], options.repeats)
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda}

@@ -44,6 +44,10 @@ class Listing(Case):
         ran = self.run_it("--list", "cosine_similarity_cpu_vs_gpu/128")
         self.assertEqual("cosine_similarity_cpu_vs_gpu/128\n", ran.stdout)
 
+    def test_a_filter_may_follow_a_baseline(self):
+        ran = self.run_it("--list", "--baseline", "current", "score_cpu_vs_gpu/16")
+        self.assertEqual("score_cpu_vs_gpu/16\n", ran.stdout)
+
     def test_large_cases_want_full_or_a_filter(self):
         self.assertNotIn("1000000", self.run_it("--list").stdout)
         self.assertIn("search/4000000x768/bf16/q64\n", self.run_it("--list", "--full").stdout)
