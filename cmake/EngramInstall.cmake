@@ -5,6 +5,9 @@ include(CMakePackageConfigHelpers)
 
 set(engram_rooms base kernels datasets devices config actors pipeline)
 list(TRANSFORM engram_rooms PREPEND engram_ OUTPUT_VARIABLE engram_room_targets)
+if(ENGRAM_ENABLE_CUDA)
+  list(APPEND engram_room_targets engram_kernels_cuda)
+endif()
 set(engram_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/engram")
 
 install(TARGETS ${engram_room_targets} EXPORT engramTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")

@@ -5,8 +5,14 @@
 #include "engram/devices/sim_device.hpp"
 #include "engram/kernels/isa.hpp"
 
+#if ENGRAM_HAS_CUDA
+#include "engram/devices/cuda_device.hpp"
+#endif
+
+#include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace engram {
 
@@ -34,33 +40,83 @@ result<std::unique_ptr<device>> make_simulated(std::string name, std::string_vie
                          std::move(engine), std::make_shared<thread_alarm_clock>(), faults);
 }
 
+#if ENGRAM_HAS_CUDA
+result<std::unique_ptr<device>> make_real(std::string name, int ordinal, const gpu_options& gpu,
+                                          fault_points& faults) {
+  return make_cuda_device({.name = std::move(name),
+                           .ordinal = ordinal,
+                           .streams = gpu.streams,
+                           .vram_safety_margin = gpu.vram_safety_margin},
+                          faults, machine_clock);
+}
+int count_real() {
+  return survey_cuda().gpus;
+}
+#else
+result<std::unique_ptr<device>> make_real(const std::string&, int ordinal, const gpu_options&,
+                                          fault_points&) {
+  return error{ec::unavailable, "GPU " + std::to_string(ordinal) +
+                                    " cannot be used: this build has no CUDA. Use \"auto\", or "
+                                    "\"sim:<profile>\" for a simulated GPU."};
+}
+int count_real() {
+  return 0;
+}
+#endif
+
+constexpr std::string_view simulated = "sim:";
+
+/// Makes the devices of one configuration, naming GPUs gpu0, gpu1, ... as they come.
+class device_maker {
+public:
+  device_maker(isa level, const pipeline_options& options, fault_points& faults)
+      : level_(level), options_(options), faults_(faults) {
+    made_.devices.push_back(
+        make_cpu_device("cpu", level, options.cpu.threads, faults, machine_clock));
+  }
+
+  /// Adds what one entry of gpu.devices names.
+  result<void> add(const std::string& entry) {
+    if (entry == "auto") {
+      for (int ordinal = 0; ordinal < count_real(); ++ordinal)
+        if (auto added = keep(make_real(next_name(), ordinal, options_.gpu, faults_)); !added)
+          made_.left_out.push_back(added.error().message);
+      return {};
+    }
+    if (!entry.starts_with(simulated))
+      return keep(make_real(next_name(), std::atoi(entry.c_str()), options_.gpu, faults_));
+    if (!engine_) engine_ = std::make_shared<cpu_engine>(level_, options_.cpu.threads);
+    return keep(make_simulated(next_name(), std::string_view{entry}.substr(simulated.size()),
+                               options_.gpu, engine_, faults_));
+  }
+
+  made_devices take() { return std::move(made_); }
+
+private:
+  std::string next_name() const { return "gpu" + std::to_string(made_.devices.size() - 1); }
+  result<void> keep(result<std::unique_ptr<device>> made) {
+    if (!made) return made.error();
+    made_.devices.push_back(std::move(*made));
+    return {};
+  }
+
+  const isa level_;
+  const pipeline_options& options_;
+  fault_points& faults_;
+  std::shared_ptr<const cpu_engine> engine_; ///< what simulated GPUs compute with
+  made_devices made_;
+};
+
 } // namespace
 
-result<std::vector<std::unique_ptr<device>>> make_devices(const pipeline_options& options,
-                                                          fault_points& faults) {
+result<made_devices> make_devices(const pipeline_options& options, fault_points& faults) {
   const auto level = chosen_isa();
   if (!level) return level.error();
-  std::vector<std::unique_ptr<device>> devices;
-  devices.push_back(make_cpu_device("cpu", *level, options.cpu.threads, faults, machine_clock));
-  if (!options.gpu.enabled) return devices;
-
-  constexpr std::string_view simulated = "sim:";
-  std::shared_ptr<const cpu_engine> engine;
-  for (const auto& entry : options.gpu.devices) {
-    if (entry == "auto") continue; // this build has no real GPU to find
-    if (!entry.starts_with(simulated))
-      return error{ec::unavailable, "GPU \"" + entry +
-                                        "\" is not there: this version drives no real GPU. Use "
-                                        "\"auto\", or \"sim:<profile>\" "
-                                        "for a simulated GPU."};
-    if (!engine) engine = std::make_shared<cpu_engine>(*level, options.cpu.threads);
-    auto made = make_simulated("gpu" + std::to_string(devices.size() - 1),
-                               std::string_view{entry}.substr(simulated.size()), options.gpu,
-                               engine, faults);
-    if (!made) return made.error();
-    devices.push_back(std::move(*made));
-  }
-  return devices;
+  device_maker maker(*level, options, faults);
+  if (options.gpu.enabled)
+    for (const auto& entry : options.gpu.devices)
+      if (auto added = maker.add(entry); !added) return added.error();
+  return maker.take();
 }
 
 } // namespace engram

@@ -73,11 +73,13 @@ result<std::unique_ptr<pipeline>> pipeline::start(pipeline_options options) {
   if (auto wrong = unusable(options)) return error{ec::invalid_argument, *wrong};
   start_nvtx(); // before the first range
   auto faults = std::make_unique<fault_points>();
-  auto devices = make_devices(options, *faults);
-  if (!devices) return devices.error();
+  auto made = make_devices(options, *faults);
+  if (!made) return made.error();
   std::unique_ptr<pipeline> started{new pipeline};
-  started->impl_ = std::make_unique<impl>(options, std::move(faults), std::move(*devices));
+  started->impl_ = std::make_unique<impl>(options, std::move(faults), std::move(made->devices));
   auto& core = started->impl_->core;
+  for (auto& why : made->left_out)
+    core.events.add(core.clock.now(), "unavailable", "gpu", std::move(why));
   calibrate(core, nullptr);
   for (const auto& point : options.faults.points)
     if (auto armed = core.faults->arm(point); !armed) return armed.error();

@@ -1,0 +1,164 @@
+#include "engram/devices/cuda_dataset.hpp"
+
+#include "engram/devices/cuda_error.hpp"
+#include "engram/kernels/cuda/narrow.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace engram {
+
+namespace {
+
+constexpr std::size_t piece_bytes = 8u << 20;
+constexpr std::size_t narrow_bytes = 2; // of a bfloat16
+
+struct row_bytes {
+  std::size_t stored, padded, narrow;
+
+  explicit row_bytes(const vector_collection& rows) noexcept
+      : stored(rows.dim() * size_of(rows.type())),
+        padded(cuda::row_stride(rows.dim()) * size_of(rows.type())),
+        narrow(rows.type() == element_type::f32 ? cuda::row_stride(rows.dim()) * narrow_bytes : 0) {
+  }
+};
+
+} // namespace
+
+std::uint64_t device_bytes(const dataset& data) noexcept {
+  const auto whole = &vram_budget::rounded;
+  if (const auto* rows = data.collection()) {
+    const row_bytes each(*rows);
+    return whole(rows->size() * each.padded) + whole(rows->size() * sizeof(float)) +
+           whole(rows->size() * each.narrow);
+  }
+  const auto& graph = *data.graph();
+  return 2 * whole((graph.nodes() + 1) * sizeof(std::uint64_t)) +
+         whole(graph.edges() * sizeof(cuda::in_edge)) + whole(graph.edges() * sizeof(node_id));
+}
+
+std::optional<device_fault> cuda_uploader::open() {
+  failure_ = cudaSuccess;
+  note(make(stream_));
+  for (auto& each : pieces_) {
+    note(each.memory.allocate(piece_bytes));
+    note(make(each.copied));
+  }
+  return cuda_fault(failure_, "making room for uploads");
+}
+
+std::optional<device_fault> cuda_uploader::upload(const dataset_ptr& data, vram_budget& budget,
+                                                  cuda_dataset& out) {
+  failure_ = cudaSuccess;
+  out.data = data;
+  if (const auto* rows = data->collection())
+    upload_rows(*rows, budget, out);
+  else
+    upload_graph(*data->graph(), budget, out);
+  note(cudaStreamSynchronize(stream_.get()));
+  if (failure_ != cudaSuccess) out.memory.clear();
+  return cuda_fault(failure_, "uploading \"" + data->name + '"');
+}
+
+/// Remembers the first failure; true while there is none.
+bool cuda_uploader::note(cudaError_t code) noexcept {
+  if (failure_ == cudaSuccess) failure_ = code;
+  return failure_ == cudaSuccess;
+}
+
+std::byte* cuda_uploader::add_memory(std::size_t bytes, vram_budget& budget, cuda_dataset& out) {
+  auto& memory = out.memory.emplace_back();
+  note(memory.allocate(bytes, budget));
+  return memory.get();
+}
+
+/// Copies `units` units; `fill(staging, first, count)` writes those of one piece.
+template <class Fill>
+void cuda_uploader::copy(std::byte* to, std::size_t unit_bytes, std::size_t units, Fill&& fill) {
+  const std::size_t at_once = std::max<std::size_t>(1, piece_bytes / unit_bytes);
+  for (std::size_t first = 0; first < units && failure_ == cudaSuccess; first += at_once) {
+    auto& [memory, copied] = pieces_[next_piece_];
+    next_piece_ ^= 1;
+    const auto count = std::min(at_once, units - first);
+    if (!note(cudaEventSynchronize(copied.get()))) return; // its last copy
+    fill(memory.get(), first, count);
+    note(cudaMemcpyAsync(to + first * unit_bytes, memory.get(), count * unit_bytes,
+                         cudaMemcpyHostToDevice, stream_.get()));
+    note(cudaEventRecord(copied.get(), stream_.get()));
+  }
+}
+
+void cuda_uploader::copy_plain(std::byte* to, const void* from, std::size_t bytes) {
+  copy(to, 1, bytes, [from](std::byte* staging, std::size_t first, std::size_t count) {
+    std::memcpy(staging, static_cast<const std::byte*>(from) + first, count);
+  });
+}
+
+void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budget,
+                                cuda_dataset& out) {
+  const row_bytes each(rows);
+  const auto view = rows.rows();
+  auto* data = add_memory(rows.size() * each.padded, budget, out);
+  auto* norms = add_memory(rows.size() * sizeof(float), budget, out);
+  if (failure_ != cudaSuccess) return;
+  copy(data, each.padded, rows.size(),
+       [&](std::byte* staging, std::size_t first, std::size_t count) {
+         if (each.padded == each.stored) {
+           std::memcpy(staging, view.row(first), count * each.stored);
+           return;
+         }
+         std::memset(staging, 0, count * each.padded);
+         for (std::size_t r = 0; r < count; ++r)
+           std::memcpy(staging + r * each.padded, view.row(first + r), each.stored);
+       });
+  copy_plain(norms, view.inverse_norms, rows.size() * sizeof(float));
+  out.rows = {.data = data,
+              .type = rows.type(),
+              .rows = rows.size(),
+              .dim = rows.dim(),
+              .inverse_norms = reinterpret_cast<const float*>(norms),
+              .narrow = data,
+              .narrow_type = rows.type(),
+              .narrow_residual = 0.0f};
+  if (each.narrow == 0) return;
+  auto* narrow = add_memory(rows.size() * each.narrow, budget, out);
+  device_memory residual;
+  if (!note(residual.allocate(sizeof(float), budget))) return;
+  note(cudaMemsetAsync(residual.get(), 0, sizeof(float), stream_.get()));
+  note(cuda::narrow_rows(reinterpret_cast<const float*>(data), out.rows.inverse_norms, rows.size(),
+                         out.rows.stride(), narrow, reinterpret_cast<float*>(residual.get()),
+                         stream_.get()));
+  note(cudaMemcpyAsync(&out.rows.narrow_residual, residual.get(), sizeof(float),
+                       cudaMemcpyDeviceToHost, stream_.get()));
+  note(cudaStreamSynchronize(stream_.get()));
+  out.rows.narrow = narrow;
+  out.rows.narrow_type = element_type::bf16;
+}
+
+void cuda_uploader::upload_graph(const activation_graph& graph, vram_budget& budget,
+                                 cuda_dataset& out) {
+  const auto view = graph.view();
+  const auto offset_bytes = (view.nodes + 1) * sizeof(std::uint64_t);
+  auto* in_offsets = add_memory(offset_bytes, budget, out);
+  auto* in_edges = add_memory(view.edges * sizeof(cuda::in_edge), budget, out);
+  auto* out_offsets = add_memory(offset_bytes, budget, out);
+  auto* out_targets = add_memory(view.edges * sizeof(node_id), budget, out);
+  if (failure_ != cudaSuccess) return;
+  copy_plain(in_offsets, view.in_offsets, offset_bytes);
+  copy(in_edges, sizeof(cuda::in_edge), view.edges,
+       [&](std::byte* staging, std::size_t first, std::size_t count) {
+         auto* edges = reinterpret_cast<cuda::in_edge*>(staging);
+         for (std::size_t e = 0; e < count; ++e)
+           edges[e] = {view.in_sources[first + e], view.in_weights[first + e]};
+       });
+  copy_plain(out_offsets, view.out_offsets, offset_bytes);
+  copy_plain(out_targets, view.out_targets, view.edges * sizeof(node_id));
+  out.graph = {.nodes = view.nodes,
+               .edges = view.edges,
+               .in_offsets = reinterpret_cast<const std::uint64_t*>(in_offsets),
+               .in_edges = reinterpret_cast<const cuda::in_edge*>(in_edges),
+               .out_offsets = reinterpret_cast<const std::uint64_t*>(out_offsets),
+               .out_targets = reinterpret_cast<const node_id*>(out_targets)};
+}
+
+} // namespace engram

@@ -1,0 +1,631 @@
+#include "engram/devices/cuda_device.hpp"
+
+#include "engram/devices/cuda_dataset.hpp"
+#include "engram/devices/cuda_error.hpp"
+#include "engram/devices/cuda_lane.hpp"
+#include "engram/devices/cuda_work.hpp"
+#include "engram/devices/disposer.hpp"
+#include "engram/devices/fault_injection.hpp"
+#include "engram/kernels/cuda/filter.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace engram {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long to spin on a batch that was just launched: most answers come sooner, and a sleeping
+// thread takes longer than that to wake up.
+constexpr auto spin_time = 100us;
+// After that it sleeps this share of the time that the youngest batch has taken already, so that
+// waiting costs little and makes no batch later than by that share.
+constexpr int sleep_share = 8;
+constexpr auto longest_sleep = 500us;
+// How long a publication waits for the memory of retired datasets whose last batches still run.
+constexpr auto retirement_patience = 2s;
+constexpr std::size_t workspace_limit = 1u << 30; // of a lane
+constexpr std::uint64_t workspace_share = 32;     // of the budget: what a lane may take of it
+
+std::string describe(const dataset& data) {
+  return '"' + data.name + "\" version " + std::to_string(data.version);
+}
+
+std::string pci_bus_id_of(int ordinal) {
+  std::array<char, 32> text{};
+  return cudaDeviceGetPCIBusId(text.data(), static_cast<int>(text.size()), ordinal) == cudaSuccess
+             ? text.data()
+             : "";
+}
+
+/// One batch on its way through the device.
+struct job {
+  work_batch_ptr batch;
+  run_done done;
+  std::shared_ptr<const cuda_dataset> resident; ///< null for similarity
+  std::unique_ptr<cuda_work> work;
+  std::size_t next_unit = 0;
+  std::size_t piece_units = 0;
+  device_times times;
+  time_point begun{};      ///< when it got its lane
+  time_point launched{};   ///< when its piece was launched
+  time_point not_before{}; ///< held back by an injected delay until then
+  cuda_lane* lane = nullptr;
+  bool completed = false;         ///< the fault point of completion was asked
+  std::atomic<bool> hung = false; ///< will not be answered; keeps its lane
+};
+using job_ptr = std::shared_ptr<job>;
+
+class cuda_device final : public device {
+public:
+  cuda_device(cuda_options options, const cudaDeviceProp& properties, fault_points& faults,
+              const clock_source& clock)
+      : options_(std::move(options)), info_{options_.name,    device_kind::cuda,
+                                            properties.name,  properties.totalGlobalMem,
+                                            options_.streams, pci_bus_id_of(options_.ordinal)},
+        has_filter_(cuda::filter_is_supported(properties.major, properties.minor)),
+        budget_(static_cast<std::uint64_t>(static_cast<double>(properties.totalGlobalMem) *
+                                           options_.vram_safety_margin)),
+        clock_(clock),
+        alloc_(site(faults, "alloc", "memory of a batch: return, delay, hang, exit")),
+        upload_(site(faults, "upload", "copy of a dataset to the device: return, exit")),
+        launch_(site(faults, "launch", "launch of a batch: return, delay, hang, exit")),
+        complete_(site(faults, "complete", "completion of a batch: return, delay, hang, exit")),
+        result_(site(faults, "result", "results of a batch: corrupt")),
+        reset_(site(faults, "reset", "reset of the device: return makes it fail")) {}
+
+  /// Takes streams and memory and starts the device's thread.
+  std::optional<device_fault> open() {
+    if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU")) return fault;
+    if (auto fault = uploader_.open()) return fault;
+    lanes_.resize(options_.streams);
+    for (auto& lane : lanes_) {
+      if (auto fault = lane.open(budget_)) return fault;
+      free_lanes_.push_back(&lane);
+    }
+    server_ = std::thread([this] { serve(); });
+    return std::nullopt;
+  }
+
+  ~cuda_device() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      waiting_.clear();
+    }
+    wake_.notify_all();
+    if (server_.joinable()) server_.join();
+    {
+      std::unique_lock lock(mutex_); // callers of `run` that are launching
+      idle_.wait(lock, [this] { return launching_ == 0; });
+    }
+    cudaSetDevice(options_.ordinal);
+    for (auto& lane : lanes_)
+      static_cast<void>(lane.drain());
+    active_.clear();
+    residents_.clear();
+    disposer_.stop();
+  }
+
+  const device_info& info() const noexcept override { return info_; }
+  memory_budget budget() const noexcept override { return {budget_.used(), budget_.total()}; }
+  /// Everything a batch needs was reserved when its dataset was published.
+  std::uint64_t workspace_bytes(const work_batch&) const noexcept override { return 0; }
+
+  void run(work_batch_ptr batch, run_done done) override;
+  result<void> publish(const dataset_ptr& data) override;
+  void retire(std::uint64_t key) override;
+  bool is_resident(std::uint64_t key) const override {
+    const std::lock_guard lock(mutex_);
+    return residents_.contains(key);
+  }
+  bool reset() override;
+
+private:
+  struct named_point {
+    std::string name;
+    fault_point& point;
+  };
+  named_point site(fault_points& faults, std::string_view what, std::string_view meaning) const {
+    auto name = options_.name + '.';
+    name += what;
+    auto& point = faults.site(name, meaning);
+    return {std::move(name), point};
+  }
+
+  // -- the way of a batch: admit, begin (a lane), one piece after the other, finish --
+  std::optional<device_fault> admit(const job_ptr& work);
+  cuda_lane* take_lane();
+  void start(std::unique_lock<std::mutex>& lock, cuda_lane& lane, job_ptr work);
+  void begin(const job_ptr& work);
+  std::optional<device_fault> prepare(job& work);
+  std::optional<device_fault> launch_piece(job& work);
+  void conclude(const job_ptr& work);
+  void finish(const job_ptr& work, std::optional<device_fault> fault);
+  void answer(job& work, std::optional<device_fault> fault, std::vector<item_output> outputs);
+  void release_lane(const job_ptr& work);
+  void lose(const device_fault& fault, bool injected);
+
+  // -- the device's thread --
+  void serve();
+  bool sweep();
+  bool begin_waiting();
+  bool look_at(const job_ptr& work);
+  void pause(std::unique_lock<std::mutex>& lock);
+
+  // -- datasets --
+  std::shared_ptr<const cuda_dataset> resident_of(const work_batch& batch) const;
+  bool make_room(std::uint64_t bytes);
+  error no_room(const dataset& data, std::uint64_t needed) const;
+  error refuse(const device_fault& fault);
+  std::optional<device_fault> grow_lanes(const cuda_dataset& resident);
+  cuda_lane& claim(cuda_lane& lane);
+  void unclaim(cuda_lane& lane);
+
+  const cuda_options options_;
+  const device_info info_;
+  const bool has_filter_;
+  vram_budget budget_; // outlives all memory below
+  const clock_source& clock_;
+  const named_point alloc_, upload_, launch_, complete_, result_, reset_;
+
+  std::mutex publishing_; ///< one upload at a time
+  cuda_uploader uploader_;
+  std::vector<std::weak_ptr<const cuda_dataset>> retired_; ///< some may have batches running
+  std::deque<cuda_lane> lanes_;
+  disposer disposer_; ///< frees what was retired, since freeing waits for the whole GPU
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_; ///< the server: there is something to look at
+  std::condition_variable idle_; ///< a lane is free, or nobody launches any more
+  std::map<std::uint64_t, std::shared_ptr<const cuda_dataset>> residents_; ///< by the dataset's key
+  std::deque<job_ptr> waiting_;                                            ///< without a lane
+  std::vector<job_ptr> active_;                                            ///< with a lane
+  std::vector<cuda_lane*> free_lanes_;
+  cuda_lane* claimed_ = nullptr; ///< wanted by a publication
+  std::uint32_t launching_ = 0;  ///< callers of `run` between taking a lane and handing over
+  std::optional<device_fault> lost_;
+  bool only_injected_ = false; ///< the loss was, and reset undoes it
+  bool stopping_ = false;
+  std::vector<job_ptr> looked_at_; ///< of the server
+  std::thread server_;
+};
+
+// -- the way of a batch --
+
+void cuda_device::run(work_batch_ptr batch, run_done done) {
+  auto work = std::make_shared<job>();
+  work->batch = std::move(batch);
+  work->done = std::move(done);
+  if (auto fault = admit(work)) return answer(*work, std::move(fault), {});
+  if (work->hung) return;
+  std::unique_lock lock(mutex_);
+  if (stopping_) return;
+  auto* lane = work->not_before == time_point{} ? take_lane() : nullptr;
+  if (lane) return start(lock, *lane, std::move(work));
+  waiting_.push_back(std::move(work));
+  lock.unlock();
+  wake_.notify_one();
+}
+
+/// Returns a free lane that no publication waits for, or null.
+cuda_lane* cuda_device::take_lane() {
+  const auto found =
+      std::ranges::find_if(free_lanes_, [this](const cuda_lane* lane) { return lane != claimed_; });
+  if (found == free_lanes_.end()) return nullptr;
+  auto* lane = *found;
+  free_lanes_.erase(found);
+  return lane;
+}
+
+/// Asks the fault points of admission and finds the batch's dataset.
+std::optional<device_fault> cuda_device::admit(const job_ptr& work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_) return lost_;
+  }
+  const auto action = alloc_.point.fire();
+  if (auto fault = injected_fault(alloc_.name, action)) {
+    if (fault->kind == fault_class::sticky) lose(*fault, true);
+    return fault;
+  }
+  work->hung = action.what == fault_action::kind::hang;
+  if (action.what == fault_action::kind::delay) work->not_before = clock_.now() + action.wait;
+  if (!work->batch->data) return std::nullopt;
+  work->resident = resident_of(*work->batch);
+  if (work->resident) return std::nullopt;
+  return device_fault{fault_class::transient,
+                      "dataset " + describe(*work->batch->data) + " is not on " + options_.name};
+}
+
+/// Launches the first piece of `work` on `lane`, with the lock released meanwhile and after.
+void cuda_device::start(std::unique_lock<std::mutex>& lock, cuda_lane& lane, job_ptr work) {
+  work->lane = &lane;
+  ++launching_;
+  lock.unlock();
+  begin(work);
+  lock.lock();
+  --launching_;
+  const bool stopping = stopping_;
+  lock.unlock();
+  wake_.notify_one();
+  if (stopping) idle_.notify_all();
+}
+
+void cuda_device::begin(const job_ptr& work) {
+  work->begun = clock_.now();
+  const auto action = launch_.point.fire();
+  if (auto fault = injected_fault(launch_.name, action)) {
+    if (fault->kind == fault_class::sticky) lose(*fault, true);
+    return finish(work, std::move(fault));
+  }
+  work->hung = action.what == fault_action::kind::hang;
+  if (action.what == fault_action::kind::delay) work->not_before = work->begun + action.wait;
+  std::optional<device_fault> fault;
+  if (!work->hung && action.what != fault_action::kind::delay) fault = prepare(*work);
+  if (fault) return finish(work, std::move(fault));
+  const std::lock_guard lock(mutex_);
+  active_.push_back(work);
+}
+
+/// Cuts the batch into pieces and launches the first one.
+std::optional<device_fault> cuda_device::prepare(job& work) {
+  if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU")) return fault;
+  try {
+    work.work = make_cuda_work(*work.batch, work.resident, has_filter_);
+    return launch_piece(work);
+  } catch (const std::bad_alloc&) {
+    return device_fault{fault_class::oom, "the host has no memory left for this batch"};
+  }
+}
+
+/// Launches what comes next; without a unit left it launches nothing.
+std::optional<device_fault> cuda_device::launch_piece(job& work) {
+  auto& pieces = *work.work;
+  work.piece_units = 0;
+  if (work.next_unit == pieces.units()) return std::nullopt;
+  const auto& memory = work.lane->memory();
+  work.piece_units = pieces.fitting(work.next_unit, memory);
+  if (work.piece_units == 0)
+    return device_fault{fault_class::oom, "a single item of the batch is larger than the memory "
+                                          "that " +
+                                              options_.name + " has reserved for a stream"};
+  const auto in_bytes = pieces.fill(work.next_unit, work.piece_units, memory);
+  work.launched = clock_.now();
+  return work.lane->launch(pieces, in_bytes);
+}
+
+/// Goes on after a piece: the next one, or the end.
+void cuda_device::conclude(const job_ptr& work) {
+  if (work->piece_units) {
+    const auto spent = work->lane->times();
+    work->times.transfer_seconds += spent.transfer_seconds;
+    work->times.kernel_seconds += spent.kernel_seconds;
+    work->work->collect(work->lane->memory());
+    work->next_unit += work->piece_units;
+  }
+  if (work->next_unit < work->work->units()) {
+    if (auto fault = launch_piece(*work)) finish(work, std::move(fault));
+    return;
+  }
+  if (!std::exchange(work->completed, true)) {
+    const auto action = complete_.point.fire();
+    if (auto fault = injected_fault(complete_.name, action)) {
+      if (fault->kind == fault_class::sticky) lose(*fault, true);
+      return finish(work, std::move(fault));
+    }
+    work->piece_units = 0;
+    work->hung = action.what == fault_action::kind::hang;
+    if (action.what == fault_action::kind::delay) work->not_before = clock_.now() + action.wait;
+    if (action) return;
+  }
+  finish(work, std::nullopt);
+}
+
+/// Takes `work` off the device and answers it.
+void cuda_device::finish(const job_ptr& work, std::optional<device_fault> fault) {
+  std::vector<item_output> outputs;
+  if (fault) {
+    if (fault->kind == fault_class::sticky || fault->kind == fault_class::no_device)
+      lose(*fault, fault->message.starts_with("injected"));
+    else if (work->lane) // nothing of it may still write when the next batch comes
+      if (auto more = work->lane->drain(); more && more->kind == fault_class::sticky)
+        lose(*more, false);
+  } else {
+    outputs = work->work->outputs();
+    if (result_.point.fire().what == fault_action::kind::corrupt) corrupt(outputs);
+    work->times.device_seconds = to_seconds(clock_.now() - work->begun);
+  }
+  answer(*work, std::move(fault), std::move(outputs));
+  release_lane(work);
+}
+
+void cuda_device::answer(job& work, std::optional<device_fault> fault,
+                         std::vector<item_output> outputs) {
+  run_outcome outcome;
+  outcome.outputs = std::move(outputs);
+  outcome.fault = std::move(fault);
+  outcome.times = work.times;
+  std::exchange(work.done, nullptr)(std::move(outcome));
+}
+
+void cuda_device::release_lane(const job_ptr& work) {
+  work->work.reset();
+  const std::lock_guard lock(mutex_);
+  std::erase(active_, work);
+  if (auto* lane = std::exchange(work->lane, nullptr)) free_lanes_.push_back(lane);
+  if (claimed_) idle_.notify_all();
+}
+
+/// From now on every batch fails with `fault`. Those on lanes are failed by the server.
+void cuda_device::lose(const device_fault& fault, bool injected) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!lost_) only_injected_ = injected;
+    only_injected_ = only_injected_ && injected;
+    if (!lost_) lost_ = fault;
+  }
+  wake_.notify_one();
+}
+
+bool cuda_device::reset() {
+  const auto action = reset_.point.fire();
+  if (action.what == fault_action::kind::hang || injected_fault(reset_.name, action)) return false;
+  std::vector<job_ptr> given_up; // freed after the lock: what callbacks captured may be anything
+  const std::lock_guard lock(mutex_);
+  if (lost_ && !only_injected_) return false; // the process never gets this GPU back
+  lost_.reset();
+  std::ranges::copy_if(active_, std::back_inserter(given_up),
+                       [](const job_ptr& work) { return work->hung.load(); });
+  for (const auto& work : given_up) {
+    std::erase(active_, work);
+    free_lanes_.push_back(std::exchange(work->lane, nullptr));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+// -- the device's thread --
+
+void cuda_device::serve() {
+  cudaSetDevice(options_.ordinal);
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (active_.empty() && waiting_.empty()) {
+      wake_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    const bool progressed = sweep();
+    lock.lock();
+    if (!progressed && !stopping_) pause(lock);
+  }
+}
+
+/// Looks at every batch once; true if one of them got further.
+bool cuda_device::sweep() {
+  bool progressed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    looked_at_ = active_;
+  }
+  for (const auto& work : looked_at_)
+    progressed = look_at(work) || progressed;
+  looked_at_.clear();
+  return begin_waiting() || progressed;
+}
+
+/// Gives the first batch that may begin a lane; true if there was one.
+bool cuda_device::begin_waiting() {
+  std::unique_lock lock(mutex_);
+  const auto now = clock_.now();
+  const auto ready = std::ranges::find_if(
+      waiting_, [&](const job_ptr& work) { return lost_ || work->not_before <= now; });
+  if (ready == waiting_.end() || stopping_) return false;
+  if (const auto lost = lost_) {
+    const auto work = std::move(*ready);
+    waiting_.erase(ready);
+    lock.unlock();
+    answer(*work, lost, {});
+    return true;
+  }
+  auto* lane = take_lane();
+  if (!lane) return false;
+  auto work = std::move(*ready);
+  waiting_.erase(ready);
+  start(lock, *lane, std::move(work));
+  return true;
+}
+
+/// True if `work` got further.
+bool cuda_device::look_at(const job_ptr& work) {
+  std::optional<device_fault> fault;
+  {
+    const std::lock_guard lock(mutex_);
+    if (work->hung || !work->lane) return false;
+    fault = lost_;
+  }
+  if (fault) {
+    finish(work, std::move(fault));
+    return true;
+  }
+  if (clock_.now() < work->not_before) return false;
+  if (!work->work) { // its launch was delayed
+    if (fault = prepare(*work); fault) finish(work, std::move(fault));
+    return true;
+  }
+  if (work->piece_units) {
+    const auto state = work->lane->poll(fault);
+    if (state == cuda_lane::progress::running) return false;
+    if (state == cuda_lane::progress::failed) {
+      finish(work, std::move(fault));
+      return true;
+    }
+  }
+  try {
+    conclude(work);
+  } catch (const std::bad_alloc&) {
+    finish(work, device_fault{fault_class::oom, "the host has no memory left for the answers"});
+  }
+  return true;
+}
+
+/// Spins while the youngest piece may be done any moment, then sleeps a share of its age; woken by
+/// new work.
+void cuda_device::pause(std::unique_lock<std::mutex>& lock) {
+  duration age = spin_time * sleep_share;
+  const auto now = clock_.now();
+  for (const auto& work : active_)
+    if (!work->hung) age = std::min(age, now - work->launched);
+  if (age < spin_time && !active_.empty()) {
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+    return;
+  }
+  wake_.wait_for(lock, std::min<duration>(age / sleep_share, longest_sleep));
+}
+
+// -- datasets --
+
+std::shared_ptr<const cuda_dataset> cuda_device::resident_of(const work_batch& batch) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = residents_.find(batch.data->key);
+  return found == residents_.end() ? nullptr : found->second;
+}
+
+result<void> cuda_device::publish(const dataset_ptr& data) {
+  const std::lock_guard one_at_a_time(publishing_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_) return error{ec::unavailable, options_.name + " is lost: " + lost_->message};
+    if (residents_.contains(data->key)) return {};
+  }
+  if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
+  const auto needed = device_bytes(*data);
+  if (!make_room(needed)) return no_room(*data, needed);
+  if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
+    return refuse(*fault);
+  // Freed on the disposer's thread, whoever lets go of it last.
+  auto resident = disposer_.shared(std::make_unique<cuda_dataset>());
+  if (auto fault = uploader_.upload(data, budget_, *resident)) return refuse(*fault);
+  if (auto fault = grow_lanes(*resident)) return refuse(*fault);
+  const std::lock_guard lock(mutex_);
+  residents_.emplace(data->key, std::move(resident));
+  return {};
+}
+
+void cuda_device::retire(std::uint64_t key) {
+  const std::lock_guard one_at_a_time(publishing_);
+  std::shared_ptr<const cuda_dataset> dropped; // let go of after the lock
+  const std::lock_guard lock(mutex_);
+  if (const auto found = residents_.find(key); found != residents_.end()) {
+    dropped = std::move(found->second);
+    residents_.erase(found);
+    retired_.push_back(dropped);
+  }
+}
+
+/// Returns whether `bytes` fit, waiting for what was retired to be freed if that may help.
+bool cuda_device::make_room(std::uint64_t bytes) {
+  const auto fits = [&] { return bytes <= budget_.total() - budget_.used(); };
+  std::erase_if(retired_, [](const auto& each) { return each.expired(); });
+  if (retired_.empty() && !disposer_.is_busy()) return fits();
+  return disposer_.wait_until(fits, retirement_patience);
+}
+
+error cuda_device::no_room(const dataset& data, std::uint64_t needed) const {
+  const auto free = budget_.total() - budget_.used();
+  return {ec::resource_exhausted,
+          options_.name + " has no room for dataset " + describe(data) + ": it needs " +
+              std::to_string(needed) + " bytes, " + std::to_string(free) + " of " +
+              std::to_string(budget_.total()) + " are free, " + std::to_string(needed - free) +
+              " are missing; drop a dataset or raise gpu.vram_safety_margin"};
+}
+
+error cuda_device::refuse(const device_fault& fault) {
+  if (fault.kind == fault_class::sticky) lose(fault, fault.message.starts_with("injected"));
+  const auto code = fault.kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
+  return {code, options_.name + " could not take the dataset: " + fault.message};
+}
+
+/// Sees to it that batches on `resident` fit into every lane.
+std::optional<device_fault> cuda_device::grow_lanes(const cuda_dataset& resident) {
+  const auto needs = needs_of(resident, has_filter_);
+  const auto most = static_cast<std::size_t>(
+      std::min<std::uint64_t>(workspace_limit, budget_.total() / workspace_share));
+  for (auto& each : lanes_) {
+    auto& lane = claim(each);
+    auto fault = lane.grow(needs, most, budget_);
+    unclaim(lane);
+    if (fault) return fault;
+  }
+  return std::nullopt;
+}
+
+/// Waits until `lane` is free and takes it.
+cuda_lane& cuda_device::claim(cuda_lane& lane) {
+  std::unique_lock lock(mutex_);
+  claimed_ = &lane;
+  idle_.wait(lock, [&] { return std::erase(free_lanes_, &lane) > 0; });
+  claimed_ = nullptr;
+  return lane;
+}
+
+void cuda_device::unclaim(cuda_lane& lane) {
+  {
+    const std::lock_guard lock(mutex_);
+    free_lanes_.push_back(&lane);
+  }
+  wake_.notify_one();
+}
+
+} // namespace
+
+cuda_survey survey_cuda() {
+  cuda_survey out;
+  if (const auto code = cudaGetDeviceCount(&out.gpus); code != cudaSuccess) {
+    cudaGetLastError();
+    out.gpus = 0;
+    out.trouble = std::string{"CUDA finds no GPU: "} + cudaGetErrorString(code);
+  } else if (out.gpus == 0) {
+    out.trouble = "CUDA finds no GPU";
+  }
+  return out;
+}
+
+result<std::unique_ptr<device>> make_cuda_device(cuda_options options, fault_points& faults,
+                                                 const clock_source& clock) {
+  const auto refuse = [&](const std::string& why) {
+    return error{ec::unavailable,
+                 "GPU " + std::to_string(options.ordinal) + " cannot be used: " + why};
+  };
+  const auto survey = survey_cuda();
+  if (survey.gpus == 0) return refuse(survey.trouble);
+  if (options.ordinal < 0 || options.ordinal >= survey.gpus)
+    return refuse("there are " + std::to_string(survey.gpus) + ", counted from 0");
+  cudaDeviceProp properties{};
+  if (auto fault = cuda_fault(cudaGetDeviceProperties(&properties, options.ordinal),
+                              "asking for its properties"))
+    return refuse(fault->message);
+  if (properties.major * 10 + properties.minor < 75)
+    return refuse(std::string{properties.name} + " has compute capability " +
+                  std::to_string(properties.major) + '.' + std::to_string(properties.minor) +
+                  ", 7.5 is the least");
+  auto made = std::make_unique<cuda_device>(options, properties, faults, clock);
+  if (auto fault = made->open()) return refuse(fault->message);
+  return std::unique_ptr<device>(std::move(made));
+}
+
+} // namespace engram

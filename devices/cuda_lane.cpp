@@ -1,0 +1,147 @@
+#include "engram/devices/cuda_lane.hpp"
+
+#include "engram/base/trace.hpp"
+#include "engram/devices/cuda_error.hpp"
+
+#include <algorithm>
+
+namespace engram {
+
+namespace {
+
+constexpr std::size_t staging_bytes = 8u << 20;
+constexpr std::size_t most_graphs = 64;
+// A graph that was not launched for so long gives way to a new one.
+constexpr std::uint64_t stale_launches = 4096;
+
+double seconds_between(const cuda_event& from, const cuda_event& to) noexcept {
+  float milliseconds = 0;
+  return cudaEventElapsedTime(&milliseconds, from.get(), to.get()) == cudaSuccess
+             ? milliseconds * 1e-3
+             : 0.0;
+}
+
+} // namespace
+
+std::optional<device_fault> cuda_lane::open(vram_budget& budget) {
+  for (auto* event : {&begun_, &copied_, &ended_})
+    if (auto fault = cuda_fault(make(*event), "creating an event")) return fault;
+  if (auto fault = cuda_fault(make(stream_), "creating a stream")) return fault;
+  return grow({.in_bytes = staging_bytes, .out_bytes = staging_bytes}, 0, budget);
+}
+
+std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t most_workspace,
+                                            vram_budget& budget) {
+  const auto before = memory_;
+  auto code = cudaSuccess;
+  if (needs.in_bytes > memory_.in_bytes) {
+    code = in_.allocate(needs.in_bytes);
+    if (code == cudaSuccess) code = device_in_.allocate(needs.in_bytes, budget);
+  }
+  if (code == cudaSuccess && needs.out_bytes > memory_.out_bytes)
+    code = out_.allocate(needs.out_bytes);
+  if (code == cudaSuccess) {
+    const auto least = std::max(needs.least_workspace, before.workspace_bytes);
+    auto wanted = std::max(least, std::min(needs.best_workspace, most_workspace));
+    if (wanted > before.workspace_bytes) {
+      code = workspace_.allocate(wanted, budget);
+      while (code == cudaErrorMemoryAllocation && wanted > least) {
+        wanted = std::max(least, wanted / 2);
+        code = workspace_.allocate(wanted, budget);
+      }
+    }
+  }
+  if (code != cudaSuccess) { // what it had fits again
+    if (in_.bytes() != before.in_bytes) static_cast<void>(in_.allocate(before.in_bytes));
+    if (device_in_.bytes() != before.in_bytes)
+      static_cast<void>(device_in_.allocate(before.in_bytes, budget));
+    if (out_.bytes() != before.out_bytes) static_cast<void>(out_.allocate(before.out_bytes));
+    if (workspace_.bytes() != before.workspace_bytes)
+      static_cast<void>(workspace_.allocate(before.workspace_bytes, budget));
+  }
+  const lane_memory now{.in = in_.get(),
+                        .device_in = device_in_.get(),
+                        .out = out_.get(),
+                        .workspace = workspace_.get(),
+                        .in_bytes = in_.bytes(),
+                        .out_bytes = out_.bytes(),
+                        .workspace_bytes = workspace_.bytes()};
+  if (now != memory_) graphs_.clear(); // they name the old memory
+  memory_ = now;
+  return cuda_fault(code, "making room for a dataset's batches");
+}
+
+std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t in_bytes) {
+  auto* stream = stream_.get();
+  auto code = cudaEventRecord(begun_.get(), stream);
+  if (code == cudaSuccess) {
+    const trace_range range{"transfer"};
+    code = cudaMemcpyAsync(device_in_.get(), in_.get(), in_bytes, cudaMemcpyHostToDevice, stream);
+  }
+  if (code == cudaSuccess) code = cudaEventRecord(copied_.get(), stream);
+  if (code == cudaSuccess) {
+    const trace_range range{"kernel"};
+    code = enqueue(work);
+  }
+  if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream);
+  return cuda_fault(code, "launching a batch");
+}
+
+cudaError_t cuda_lane::enqueue(const cuda_work& work) {
+  ++launches_;
+  auto* kept = graph_for(work.shape());
+  if (!kept) return work.enqueue(memory_, stream_.get());
+  const bool came_before = kept->last_launch != 0;
+  kept->last_launch = launches_;
+  if (!came_before) return work.enqueue(memory_, stream_.get());
+  if (!kept->graph)
+    if (const auto code = capture(work, kept->graph); code != cudaSuccess) return code;
+  return cudaGraphLaunch(kept->graph.get(), stream_.get());
+}
+
+/// Returns what is kept for `shape`; null if there is no room for another.
+cuda_lane::kept_graph* cuda_lane::graph_for(const piece_shape& shape) {
+  if (const auto found = graphs_.find(shape); found != graphs_.end()) return &found->second;
+  if (graphs_.size() >= most_graphs) {
+    const auto oldest = std::ranges::min_element(
+        graphs_, {}, [](const auto& each) { return each.second.last_launch; });
+    if (launches_ - oldest->second.last_launch < stale_launches) return nullptr;
+    graphs_.erase(oldest);
+  }
+  return &graphs_[shape];
+}
+
+cudaError_t cuda_lane::capture(const cuda_work& work, cuda_graph& out) {
+  auto code = cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal);
+  if (code != cudaSuccess) return code;
+  code = work.enqueue(memory_, stream_.get());
+  cudaGraph_t recorded = nullptr;
+  const auto ended = cudaStreamEndCapture(stream_.get(), &recorded);
+  if (code == cudaSuccess) code = ended;
+  if (code == cudaSuccess) {
+    cudaGraphExec_t made = nullptr;
+    code = cudaGraphInstantiate(&made, recorded, 0);
+    out.reset(made);
+  }
+  if (recorded) cudaGraphDestroy(recorded);
+  return code;
+}
+
+cuda_lane::progress cuda_lane::poll(std::optional<device_fault>& fault) {
+  const auto code = cudaEventQuery(ended_.get());
+  if (code == cudaSuccess) return progress::done;
+  if (code == cudaErrorNotReady) return progress::running;
+  fault = cuda_fault(code, "running a batch");
+  return progress::failed;
+}
+
+device_times cuda_lane::times() const noexcept {
+  return {.transfer_seconds = seconds_between(begun_, copied_),
+          .kernel_seconds = seconds_between(copied_, ended_)};
+}
+
+std::optional<device_fault> cuda_lane::drain() noexcept {
+  return cuda_fault(cudaStreamSynchronize(stream_.get()), "waiting for a stream");
+}
+
+} // namespace engram

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "engram/devices/cuda_memory.hpp"
+#include "engram/devices/cuda_work.hpp"
+#include "engram/devices/device.hpp"
+
+#include <map>
+#include <optional>
+
+namespace engram {
+
+/// One CUDA stream with the memory that its work needs: pinned staging, device workspace, and
+/// captured graphs of the shapes that come again. One piece at a time; not thread-safe: whoever
+/// works with a lane owns it meanwhile.
+class cuda_lane {
+public:
+  std::optional<device_fault> open(vram_budget& budget);
+  /// Makes room for `needs`, which only grow. The workspace gets as much of the best as the budget
+  /// and `most_workspace` allow, the least at least. On a fault the lane is as it was.
+  std::optional<device_fault> grow(const lane_needs& needs, std::size_t most_workspace,
+                                   vram_budget& budget);
+
+  const lane_memory& memory() const noexcept { return memory_; }
+
+  /// Copies `in_bytes` of inputs and starts the kernels of the piece that `work` filled last.
+  std::optional<device_fault> launch(const cuda_work& work, std::size_t in_bytes);
+  enum class progress { running, done, failed };
+  /// Looks whether the piece is done; `fault` says why it failed.
+  progress poll(std::optional<device_fault>& fault);
+  /// Returns where the finished piece's time on the GPU went; `device_seconds` is left 0.
+  device_times times() const noexcept;
+  /// Waits until nothing of the lane runs any more.
+  std::optional<device_fault> drain() noexcept;
+
+private:
+  struct kept_graph {
+    cuda_graph graph; ///< null until the shape came a second time
+    std::uint64_t last_launch = 0;
+  };
+
+  cudaError_t enqueue(const cuda_work& work);
+  kept_graph* graph_for(const piece_shape& shape);
+  cudaError_t capture(const cuda_work& work, cuda_graph& out);
+
+  device_memory device_in_, workspace_;
+  pinned_memory in_, out_;
+  lane_memory memory_;
+  cuda_event begun_, copied_, ended_;
+  std::map<piece_shape, kept_graph> graphs_;
+  std::uint64_t launches_ = 0;
+  cuda_stream stream_; // destroyed first: it waits for what still runs
+};
+
+} // namespace engram
