@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Sets Engram's device times beside those of its peers, shape by shape, and says whether the wish is met.
 
     gpu_performance_validation --json ours.json search/ spread_hop/
     bench/peers/torch_topk.py --json torch.json
     bench/peers/cusparse_spmm.py --json cusparse.json
-    bench/peers/compare.py ours.json torch.json cusparse.json
+    python3 bench/peers/compare.py ours.json torch.json cusparse.json
 
 Search: kernel time (median) against PyTorch's matmul + topk; wished: at most 1, and at most 0.5 with 256 queries or
 more. Spreading: kernel time over hops against CuPy's SpMM; wished: at most 1. Exit code 0 if every wish is met, 1 if one
