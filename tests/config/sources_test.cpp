@@ -173,7 +173,8 @@ TEST(environment, leaves_the_variables_of_other_parts_alone) {
                                                            {"ENGRAM_FAILPOINTS", "x=off"},
                                                            {"ENGRAM_DATA_DIR", "/data"},
                                                            {"ENGRAM_CONFIG", "e.toml"},
-                                                           {"ENGRAM_PRESET", "a100"}}));
+                                                           {"ENGRAM_PRESET", "a100"},
+                                                           {"ENGRAM_NVTX", "1"}}));
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(changed_values(loaded->values), values_by_key{});
 }
