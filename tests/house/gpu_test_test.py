@@ -46,7 +46,7 @@ class Machine:
         (self.bundle / "bin").mkdir(parents=True)
         (self.bundle / "bench" / "peers").mkdir(parents=True)
         self.tools.mkdir()
-        for tool in ("bash", "basename", "cat", "dirname", "grep", "head", "mkdir", "sed", "sleep", "tail", "tee",
+        for tool in ("bash", "basename", "cat", "dirname", "grep", "head", "mkdir", "rm", "sed", "sleep", "tail", "tee",
                      "timeout"):
             (self.tools / tool).symlink_to(shutil.which(tool))
         self.lines = ["commit 0123456789ab"]
@@ -197,6 +197,22 @@ class GpuTest(unittest.TestCase):
         self.assertIn(f"bench: --quick --json {out}/gpu_performance_validation.json", m.said)
         self.assertIn(f"peer: {m.bundle}/bench/peers/torch_topk.py --json {out}/torch_topk.json", m.said)
         self.assertEqual(m.result("peer_timing"), "")
+
+    def test_figures_are_compared_where_both_sides_have_some(self):
+        for status, ended, said in [(0, 0, "as fast as wished"), (1, 1, "slower than wished")]:
+            with self.subTest(said), tempfile.TemporaryDirectory() as folder:
+                m = Machine(pathlib.Path(folder))
+                m.program("gpu_performance_validation", "echo ours >${@: -1}")
+                m.peer("torch_topk.py")
+                (m.bundle / "bench" / "peers" / "compare.py").write_text("# run after them\n")
+                m.tool("python3", f'case $* in *compare*) echo "$*"; exit {status} ;; esac')
+                self.assertEqual(m.run("--bench", "--peers"), ended, m.log)
+                self.assertEqual(m.result("compare"), said)
+                results = m.bundle / "results"
+                self.assertIn(f"{results}/gpu_performance_validation.json {results}/torch_topk.json", m.said)
+                m.program("gpu_performance_validation", "exit 1")
+                m.run()
+                self.assertIn("no figures of Engram", m.result("compare"), "what is left of an earlier run is not used")
 
     def test_a_peer_that_lacks_something_is_not_run_and_one_that_fails_has_failed(self):
         m = self.machine()
