@@ -1,8 +1,9 @@
 #pragma once
 
-// The summation order of kernels/cosine.hpp on a GPU. Four lanes of a warp, a quad, share a row:
-// lane l of the quad holds the partial sums 8l .. 8l + 7, and so reads 8 neighbouring elements of
-// every 32.
+// The summation order of kernels/cosine.hpp on a GPU. `Lanes` neighbouring lanes of a warp share a
+// row: lane l of them holds the partial sums S l .. S l + S - 1, where S = 32 / Lanes, and so reads
+// S neighbouring elements of every 32. Four lanes read 16 or 32 bytes at a time, which streams
+// best; sixteen have a row's reads under way at once, which answers soonest.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -14,50 +15,60 @@ namespace engram::cuda {
 
 inline constexpr unsigned warp_size = 32;
 inline constexpr unsigned whole_warp = 0xffffffffu;
+inline constexpr unsigned partial_sums = 32;
 inline constexpr unsigned quad_lanes = 4;
 inline constexpr unsigned rows_of_warp = warp_size / quad_lanes;
-inline constexpr unsigned partial_sums = 32;
-inline constexpr unsigned lane_sums = partial_sums / quad_lanes;
 
-/// Eight neighbouring elements as they lie in memory, 16-byte aligned.
-template <class Element>
-struct octet {
-  uint4 words;
-};
-template <>
-struct octet<float> {
-  float4 low, high;
+/// `Count` neighbouring elements as they lie in memory.
+template <class Element, unsigned Count>
+struct chunk {
+  static constexpr unsigned word_count = Count * sizeof(Element) / 4;
+  std::uint32_t words[word_count];
 };
 
-__device__ inline octet<float> load_octet(const float* at) {
-  const auto* pieces = reinterpret_cast<const float4*>(at);
-  return {__ldg(pieces), __ldg(pieces + 1)};
-}
-template <class Element>
-__device__ inline octet<Element> load_octet(const Element* at) {
-  return {__ldg(reinterpret_cast<const uint4*>(at))};
+/// Reads a chunk that begins at a multiple of its size, or of 16 bytes if it is larger.
+template <unsigned Count, class Element>
+__device__ chunk<Element, Count> load_chunk(const Element* at) {
+  chunk<Element, Count> out;
+  constexpr unsigned words = chunk<Element, Count>::word_count;
+  if constexpr (words == 1) {
+    out.words[0] = __ldg(reinterpret_cast<const std::uint32_t*>(at));
+  } else if constexpr (words == 2) {
+    const uint2 read = __ldg(reinterpret_cast<const uint2*>(at));
+    out.words[0] = read.x, out.words[1] = read.y;
+  } else {
+#pragma unroll
+    for (unsigned w = 0; w < words; w += 4) {
+      const uint4 read = __ldg(reinterpret_cast<const uint4*>(at) + w / 4);
+      out.words[w] = read.x, out.words[w + 1] = read.y;
+      out.words[w + 2] = read.z, out.words[w + 3] = read.w;
+    }
+  }
+  return out;
 }
 
 // Widening is exact.
-__device__ inline void widen(const octet<float>& in, float (&out)[lane_sums]) {
-  out[0] = in.low.x, out[1] = in.low.y, out[2] = in.low.z, out[3] = in.low.w;
-  out[4] = in.high.x, out[5] = in.high.y, out[6] = in.high.z, out[7] = in.high.w;
-}
-__device__ inline void widen(const octet<__nv_bfloat16>& in, float (&out)[lane_sums]) {
-  const std::uint32_t words[] = {in.words.x, in.words.y, in.words.z, in.words.w};
+template <unsigned Count>
+__device__ void widen(const chunk<float, Count>& in, float (&out)[Count]) {
 #pragma unroll
-  for (unsigned i = 0; i < 4; ++i) {
-    out[2 * i] = __uint_as_float(words[i] << 16);
-    out[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
+  for (unsigned i = 0; i < Count; ++i)
+    out[i] = __uint_as_float(in.words[i]);
+}
+template <unsigned Count>
+__device__ void widen(const chunk<__nv_bfloat16, Count>& in, float (&out)[Count]) {
+#pragma unroll
+  for (unsigned w = 0; w < Count / 2; ++w) {
+    out[2 * w] = __uint_as_float(in.words[w] << 16);
+    out[2 * w + 1] = __uint_as_float(in.words[w] & 0xffff0000u);
   }
 }
-__device__ inline void widen(const octet<__half>& in, float (&out)[lane_sums]) {
-  const std::uint32_t words[] = {in.words.x, in.words.y, in.words.z, in.words.w};
+template <unsigned Count>
+__device__ void widen(const chunk<__half, Count>& in, float (&out)[Count]) {
 #pragma unroll
-  for (unsigned i = 0; i < 4; ++i) {
-    const float2 pair = __half22float2(reinterpret_cast<const __half2&>(words[i]));
-    out[2 * i] = pair.x;
-    out[2 * i + 1] = pair.y;
+  for (unsigned w = 0; w < Count / 2; ++w) {
+    const float2 pair = __half22float2(reinterpret_cast<const __half2&>(in.words[w]));
+    out[2 * w] = pair.x;
+    out[2 * w + 1] = pair.y;
   }
 }
 
@@ -68,16 +79,18 @@ __device__ inline double add(double a, double b) {
   return __dadd_rn(a, b);
 }
 
-/// Returns, on lane 0 of the quad, the tree of its 32 partial sums. The whole warp calls it.
-template <class Sum>
-__device__ Sum quad_tree(Sum (&sum)[lane_sums]) {
+/// Returns, on the first of the row's lanes, the tree of its 32 partial sums. The whole warp calls
+/// it.
+template <unsigned Lanes, class Sum>
+__device__ Sum add_tree(Sum (&sum)[partial_sums / Lanes]) {
+  constexpr unsigned held = partial_sums / Lanes;
 #pragma unroll
-  for (unsigned lanes = quad_lanes / 2; lanes > 0; lanes /= 2)
+  for (unsigned lanes = Lanes / 2; lanes > 0; lanes /= 2)
 #pragma unroll
-    for (unsigned i = 0; i < lane_sums; ++i)
-      sum[i] = add(sum[i], __shfl_down_sync(whole_warp, sum[i], lanes, quad_lanes));
+    for (unsigned i = 0; i < held; ++i)
+      sum[i] = add(sum[i], __shfl_down_sync(whole_warp, sum[i], lanes, Lanes));
 #pragma unroll
-  for (unsigned width = lane_sums / 2; width > 0; width /= 2)
+  for (unsigned width = held / 2; width > 0; width /= 2)
 #pragma unroll
     for (unsigned i = 0; i < width; ++i)
       sum[i] = add(sum[i], sum[i + width]);
@@ -90,46 +103,55 @@ __device__ inline float canonical_score(float dot, float inverse_norm_q, float i
   return __fadd_rn(fminf(fmaxf(score, -1.0f), 1.0f), 0.0f);
 }
 
-/// Returns, on lane 0 of the quad, the dot product of a row and a query, both padded with zeros to
-/// `stride`, a multiple of 8. The whole warp calls it, every quad with a row of its own.
-template <class Element>
-__device__ float quad_dot(const float* query, const Element* row, unsigned stride) {
-  constexpr unsigned in_flight = 4;
-  float sum[lane_sums] = {};
-  const unsigned first = threadIdx.x % quad_lanes * lane_sums;
-  for (unsigned base = first; base < stride; base += in_flight * partial_sums) {
-    octet<Element> read[in_flight];
+/// Returns, on the first of the row's lanes, the dot product of a row and a query, both padded with
+/// zeros to `stride`, a multiple of 8. Has `Ahead` reads of the row under way at once. The whole
+/// warp calls it, with a row for every `Lanes` lanes.
+template <unsigned Lanes, unsigned Ahead, class Element>
+__device__ float canonical_dot(const float* query, const Element* row, unsigned stride) {
+  constexpr unsigned held = partial_sums / Lanes;
+  float sum[held] = {};
+  const unsigned first = threadIdx.x % Lanes * held;
+  for (unsigned base = first; base < stride; base += Ahead * partial_sums) {
+    chunk<Element, held> read[Ahead];
 #pragma unroll
-    for (unsigned u = 0; u < in_flight; ++u)
-      if (base + u * partial_sums < stride) read[u] = load_octet(row + base + u * partial_sums);
+    for (unsigned u = 0; u < Ahead; ++u)
+      if (base + u * partial_sums < stride)
+        read[u] = load_chunk<held>(row + base + u * partial_sums);
 #pragma unroll
-    for (unsigned u = 0; u < in_flight; ++u) {
+    for (unsigned u = 0; u < Ahead; ++u) {
       const unsigned at = base + u * partial_sums;
       if (at >= stride) break;
-      float element[lane_sums], factor[lane_sums];
+      float element[held], factor[held];
       widen(read[u], element);
-      widen(load_octet(query + at), factor);
+      widen(load_chunk<held>(query + at), factor);
 #pragma unroll
-      for (unsigned i = 0; i < lane_sums; ++i)
+      for (unsigned i = 0; i < held; ++i)
         sum[i] = __fmaf_rn(factor[i], element[i], sum[i]);
     }
   }
-  return quad_tree(sum);
+  return add_tree<Lanes>(sum);
 }
 
-/// Returns, on lane 0 of the quad, the inverse norm of a row padded with zeros to `stride`. The
-/// whole warp calls it.
+/// `canonical_dot` with a row for each quad of lanes.
+template <class Element>
+__device__ float quad_dot(const float* query, const Element* row, unsigned stride) {
+  return canonical_dot<quad_lanes, 4>(query, row, stride);
+}
+
+/// Returns, on the first lane of the quad, the inverse norm of a row padded with zeros to `stride`.
+/// The whole warp calls it.
 template <class Element>
 __device__ float quad_inverse_norm(const Element* row, unsigned stride) {
-  double sum[lane_sums] = {};
-  for (unsigned at = threadIdx.x % quad_lanes * lane_sums; at < stride; at += partial_sums) {
-    float element[lane_sums];
-    widen(load_octet(row + at), element);
+  constexpr unsigned held = partial_sums / quad_lanes;
+  double sum[held] = {};
+  for (unsigned at = threadIdx.x % quad_lanes * held; at < stride; at += partial_sums) {
+    float element[held];
+    widen(load_chunk<held>(row + at), element);
 #pragma unroll
-    for (unsigned i = 0; i < lane_sums; ++i)
+    for (unsigned i = 0; i < held; ++i)
       sum[i] = __fma_rn(element[i], element[i], sum[i]); // the product is exact
   }
-  const double squares = quad_tree(sum);
+  const double squares = add_tree<quad_lanes>(sum);
   return squares == 0.0 ? 0.0f : static_cast<float>(__ddiv_rn(1.0, __dsqrt_rn(squares)));
 }
 

@@ -14,7 +14,11 @@ namespace {
 
 constexpr unsigned warps_per_block = 4;
 constexpr unsigned block_threads = warps_per_block * warp_size;
-constexpr unsigned in_flight = 8; // 16-byte reads that a lane has under way, at least
+constexpr unsigned lane_sums = partial_sums / quad_lanes;
+// 16-byte reads that a lane has under way: many where registers allow.
+__host__ __device__ constexpr unsigned in_flight(unsigned queries) noexcept {
+  return queries == 1 ? 16 : 8;
+}
 constexpr unsigned most_queries = 4;
 constexpr std::size_t shared_bytes_default = 48 * 1024; // more has to be asked for
 
@@ -34,13 +38,14 @@ struct scan_shape {
 template <unsigned Queries, class Element>
 __device__ void add_products(const Element* row, unsigned stride, const float* queries,
                              unsigned query_length, float (&sum)[Queries][lane_sums]) {
-  constexpr unsigned ahead = in_flight * sizeof(uint4) / sizeof(octet<Element>);
+  constexpr unsigned ahead = in_flight(Queries) * 16 / sizeof(chunk<Element, lane_sums>);
   const unsigned first = threadIdx.x % quad_lanes * lane_sums;
   for (unsigned base = first; base < stride; base += ahead * partial_sums) {
-    octet<Element> read[ahead] = {};
+    chunk<Element, lane_sums> read[ahead] = {};
 #pragma unroll
     for (unsigned u = 0; u < ahead; ++u)
-      if (base + u * partial_sums < stride) read[u] = load_octet(row + base + u * partial_sums);
+      if (base + u * partial_sums < stride)
+        read[u] = load_chunk<lane_sums>(row + base + u * partial_sums);
 #pragma unroll
     for (unsigned u = 0; u < ahead; ++u) {
       const unsigned at = base + u * partial_sums;
@@ -50,8 +55,9 @@ __device__ void add_products(const Element* row, unsigned stride, const float* q
 #pragma unroll
       for (unsigned q = 0; q < Queries; ++q) {
         const auto* pieces = reinterpret_cast<const float4*>(queries + q * query_length + at);
-        float factor[lane_sums];
-        widen(octet<float>{pieces[0], pieces[1]}, factor);
+        const float4 low = pieces[0], high = pieces[1];
+        const float factor[lane_sums] = {low.x,  low.y,  low.z,  low.w,
+                                         high.x, high.y, high.z, high.w};
 #pragma unroll
         for (unsigned i = 0; i < lane_sums; ++i)
           sum[q][i] = __fmaf_rn(factor[i], element[i], sum[q][i]);
@@ -86,7 +92,8 @@ __global__ void __launch_bounds__(block_threads)
       const float inverse_norm = is_row ? __ldg(shape.row_inverse_norms + row) : 0.0f;
 #pragma unroll
       for (unsigned q = 0; q < Queries; ++q) {
-        const float score = canonical_score(quad_tree(sum[q]), inverse_norms[q], inverse_norm);
+        const float score =
+            canonical_score(add_tree<quad_lanes>(sum[q]), inverse_norms[q], inverse_norm);
         if (is_row && lane % quad_lanes == 0)
           best[q] = max(best[q], key_of(score, static_cast<std::uint32_t>(row)));
       }

@@ -1,12 +1,12 @@
+#include "engram/base/trace.hpp"
 #include "engram/kernels/cuda/by_type.cuh"
 #include "engram/kernels/cuda/canonical.cuh"
 #include "engram/kernels/cuda/filter.hpp"
 #include "engram/kernels/cuda/scan.hpp"
 #include "engram/kernels/cuda/search.hpp"
-#include "engram/kernels/cuda/select.hpp"
+#include "engram/kernels/cuda/select.cuh"
 
 #include <algorithm>
-#include <type_traits>
 
 namespace engram::cuda {
 
@@ -110,6 +110,61 @@ __global__ void rescore(const Element* rows, const float* row_inverse_norms, res
   }
 }
 
+// -- the end in one launch, for what fits into a block's shared memory --
+
+constexpr unsigned finish_keys = 4096;
+constexpr unsigned finish_lanes = 16; // of a row
+
+template <class Value>
+__device__ Value lowered_bound(Value bound, const float* margin) {
+  if constexpr (sizeof(Value) == sizeof(std::uint32_t))
+    return lower(bound, margin[blockIdx.x]);
+  else
+    return bound;
+}
+
+/// Picks, rescores and takes the best. One block a query.
+template <class Value, class Element>
+__global__ void __launch_bounds__(most_threads)
+    finish(const Value* maxima, std::size_t groups, const std::uint32_t* k, const float* margin,
+           const Element* rows, const float* row_inverse_norms, rescore_shape shape,
+           const float* queries, const float* inverse_norms, hit* hits, std::size_t hits_stride,
+           std::uint32_t* hit_counts) {
+  __shared__ std::uint64_t keys[finish_keys];
+  __shared__ std::uint32_t picked[finish_keys / rows_of_warp];
+  __shared__ select_memory<Value> memory;
+  const std::size_t q = blockIdx.x;
+  block_counter counter(memory.counters);
+  const auto wanted = static_cast<unsigned>(min(std::size_t{k[q]}, groups));
+  const unsigned taken = choose(
+      maxima + q * groups, groups, wanted, shape.cap, memory, counter,
+      [&](Value bound) { return lowered_bound(bound, margin); },
+      [&](unsigned slot, std::size_t group) { picked[slot] = static_cast<std::uint32_t>(group); });
+  if (taken > shape.cap) {
+    if (threadIdx.x == 0) hit_counts[q] = overflowed;
+    return;
+  }
+  const unsigned count = taken * shape.group_rows;
+  const float* query = queries + q * shape.stride;
+  for (unsigned base = 0; base < count; base += blockDim.x / finish_lanes) {
+    const unsigned at = base + threadIdx.x / finish_lanes;
+    const bool is_mine = at < count;
+    const std::size_t row =
+        is_mine
+            ? std::size_t{picked[at / shape.group_rows]} * shape.group_rows + at % shape.group_rows
+            : 0;
+    const bool is_row = is_mine && row < shape.rows;
+    const float dot = canonical_dot<finish_lanes, 12>(
+        query, rows + (is_row ? row : 0) * shape.stride, shape.stride);
+    if (is_mine && threadIdx.x % finish_lanes == 0)
+      keys[at] = is_row ? key_of(canonical_score(dot, inverse_norms[q], row_inverse_norms[row]),
+                                 static_cast<std::uint32_t>(row))
+                        : 0;
+  }
+  __syncthreads();
+  write_best(keys, count, k[q], counter, hits + q * hits_stride, hit_counts + q);
+}
+
 // -- memory --
 
 /// Where the pieces of a workspace lie; with a null base it only counts.
@@ -167,37 +222,48 @@ struct workspace {
 
 // -- the steps --
 
-template <class Narrow>
-cudaError_t filter_and_pick(const device_rows& rows, const search_call& call, const workspace& work,
-                            cudaStream_t stream) noexcept {
-  narrow_queries<<<static_cast<unsigned>(call.count), narrow_threads, 0, stream>>>(
-      call.queries, call.inverse_norms, static_cast<unsigned>(rows.stride()), rows.narrow_residual,
-      reinterpret_cast<Narrow*>(work.narrow), work.margin);
-  if (const auto code = cudaGetLastError(); code != cudaSuccess) return code;
-  if (const auto code = filter_maxima(rows, work.narrow, call.count, work.scores, stream);
-      code != cudaSuccess)
-    return code;
-  return pick_groups_within(work.scores, call.count, work.groups, call.k, work.margin, work.cap,
-                            work.picked, work.picked_counts, stream);
+cudaError_t fill_maxima(const device_rows& rows, const search_call& call, search_pass pass,
+                        const workspace& work, cudaStream_t stream) noexcept {
+  if (pass == search_pass::scan)
+    return scan_maxima(rows, call.queries, call.inverse_norms, call.count, work.scan_keys, stream);
+  const auto blocks = static_cast<unsigned>(call.count);
+  const auto stride = static_cast<unsigned>(rows.stride());
+  if (rows.narrow_type == element_type::f16)
+    narrow_queries<<<blocks, narrow_threads, 0, stream>>>(
+        call.queries, call.inverse_norms, stride, rows.narrow_residual,
+        reinterpret_cast<__half*>(work.narrow), work.margin);
+  else
+    narrow_queries<<<blocks, narrow_threads, 0, stream>>>(
+        call.queries, call.inverse_norms, stride, rows.narrow_residual,
+        reinterpret_cast<__nv_bfloat16*>(work.narrow), work.margin);
+  const auto code = cudaGetLastError();
+  return code == cudaSuccess ? filter_maxima(rows, work.narrow, call.count, work.scores, stream)
+                             : code;
 }
 
-cudaError_t scan_and_pick(const device_rows& rows, const search_call& call, const workspace& work,
-                          cudaStream_t stream) noexcept {
-  if (const auto code =
-          scan_maxima(rows, call.queries, call.inverse_norms, call.count, work.scan_keys, stream);
-      code != cudaSuccess)
-    return code;
-  return pick_groups(work.scan_keys, call.count, work.groups, call.k, work.cap, work.picked,
-                     work.picked_counts, stream);
+rescore_shape shape_of(const device_rows& rows, const workspace& work) noexcept {
+  return {.rows = rows.rows,
+          .stride = static_cast<unsigned>(rows.stride()),
+          .group_rows = static_cast<unsigned>(work.group_rows),
+          .cap = work.cap};
+}
+
+template <class Value>
+cudaError_t finish_at_once(const device_rows& rows, const search_call& call, const Value* maxima,
+                           const workspace& work, cudaStream_t stream) noexcept {
+  // A whole block hurries for a few queries; many share a multiprocessor.
+  constexpr std::size_t few_queries = 128;
+  const unsigned threads = call.count <= few_queries ? most_threads : most_threads / 2;
+  by_type(rows.type, rows.data, [&](const auto* data) {
+    finish<<<static_cast<unsigned>(call.count), threads, 0, stream>>>(
+        maxima, work.groups, call.k, work.margin, data, rows.inverse_norms, shape_of(rows, work),
+        call.queries, call.inverse_norms, call.hits, call.max_k, call.hit_counts);
+  });
+  return cudaGetLastError();
 }
 
 cudaError_t rescore_picked(const device_rows& rows, const search_call& call, const workspace& work,
                            cudaStream_t stream) noexcept {
-  rescore_shape shape{};
-  shape.rows = rows.rows;
-  shape.stride = static_cast<unsigned>(rows.stride());
-  shape.group_rows = static_cast<unsigned>(work.group_rows);
-  shape.cap = work.cap;
   // Blocks for about k groups a query, fewer where the queries alone fill the GPU.
   constexpr std::size_t filling = 4096;
   const std::size_t pieces =
@@ -207,16 +273,31 @@ cudaError_t rescore_picked(const device_rows& rows, const search_call& call, con
   const dim3 grid(static_cast<unsigned>(columns), static_cast<unsigned>(call.count));
   by_type(rows.type, rows.data, [&](const auto* data) {
     rescore<<<grid, rescore_warps * warp_size, 0, stream>>>(
-        data, rows.inverse_norms, shape, call.queries, call.inverse_norms, work.picked,
-        work.picked_counts, work.keys, work.key_counts);
+        data, rows.inverse_norms, shape_of(rows, work), call.queries, call.inverse_norms,
+        work.picked, work.picked_counts, work.keys, work.key_counts);
   });
   return cudaGetLastError();
 }
 
+cudaError_t finish_in_steps(const device_rows& rows, const search_call& call, search_pass pass,
+                            const workspace& work, cudaStream_t stream) noexcept {
+  auto code = pass == search_pass::scan
+                  ? pick_groups(work.scan_keys, call.count, work.groups, call.k, work.cap,
+                                work.picked, work.picked_counts, stream)
+                  : pick_groups_within(work.scores, call.count, work.groups, call.k, work.margin,
+                                       work.cap, work.picked, work.picked_counts, stream);
+  if (code == cudaSuccess) code = rescore_picked(rows, call, work, stream);
+  if (code != cudaSuccess) return code;
+  return take_best(work.keys, call.count, work.cap * work.group_rows, work.key_counts, call.k,
+                   call.hits, call.max_k, call.hit_counts, stream);
+}
+
 } // namespace
 
-search_pass faster_pass(const device_rows&, std::size_t count) noexcept {
-  return count > 4 ? search_pass::filter : search_pass::scan;
+search_pass faster_pass(const device_rows& rows, std::size_t count) noexcept {
+  constexpr std::size_t few_rows = 8192; // where one launch less counts more than fewer bytes
+  if (rows.rows <= few_rows && count <= 4) return search_pass::scan;
+  return search_pass::filter;
 }
 
 std::size_t search_workspace_bytes(const device_rows& rows, std::size_t count, std::uint32_t max_k,
@@ -231,17 +312,13 @@ cudaError_t search(const device_rows& rows, const search_call& call, search_pass
   if (call.count == 0) return cudaSuccess;
   carver pieces(memory);
   const workspace work(rows, call.count, call.max_k, pass, pieces);
-  auto code = cudaSuccess;
-  if (pass == search_pass::scan)
-    code = scan_and_pick(rows, call, work, stream);
-  else if (rows.narrow_type == element_type::f16)
-    code = filter_and_pick<__half>(rows, call, work, stream);
-  else
-    code = filter_and_pick<__nv_bfloat16>(rows, call, work, stream);
-  if (code == cudaSuccess) code = rescore_picked(rows, call, work, stream);
-  if (code != cudaSuccess) return code;
-  return take_best(work.keys, call.count, work.cap * work.group_rows, work.key_counts, call.k,
-                   call.hits, call.max_k, call.hit_counts, stream);
+  if (const auto code = fill_maxima(rows, call, pass, work, stream); code != cudaSuccess)
+    return code;
+  const trace_range range{"refine"};
+  if (work.cap * work.group_rows > finish_keys)
+    return finish_in_steps(rows, call, pass, work, stream);
+  return pass == search_pass::scan ? finish_at_once(rows, call, work.scan_keys, work, stream)
+                                   : finish_at_once(rows, call, work.scores, work, stream);
 }
 
 } // namespace engram::cuda
