@@ -48,7 +48,7 @@ bool somebody_watches() noexcept {
 
 } // namespace
 
-bool start_nvtx() noexcept {
+bool start_nvtx() {
   if (!somebody_watches()) return false;
   static auto* const sink = new nvtx_sink; // never freed: ranges may end while the process ends
   trace_sink* before = nullptr;
@@ -61,7 +61,7 @@ bool start_nvtx() noexcept {
 
 namespace engram {
 
-bool start_nvtx() noexcept {
+bool start_nvtx() {
   return false;
 }
 
