@@ -181,10 +181,11 @@ metrics::metrics(std::vector<std::string> devices)
 /// Series that seldom move are there from the start, so that a rate sees their first step.
 void metrics::add_rare_series() {
   auto& f = *families_;
-  for (const auto* actor : {"ingest", "batcher", "router", "telemetry", "cpu_quick_worker"})
+  for (const auto* actor : {"ingest", "batcher", "router", "telemetry"})
     f.actor_restarts.Add({{"actor", actor}});
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     f.actor_restarts.Add({{"actor", devices_[d] + "_worker"}});
+    f.actor_restarts.Add({{"actor", devices_[d] + "_quick_worker"}});
     if (d == 0) continue;
     f.worker_restarts.Add({{"device", devices_[d]}, {"cause", "worker_exit"}});
     for (const auto* cause : {"time_limit", "worker_lost"})

@@ -135,7 +135,8 @@ void router_logic::start(device_run run) {
   auto batch = run.batch;
   const auto id = core_.ledger.start(std::move(run));
   alarms_.push({limit, id, 0});
-  auto& lane = slot.device->is_quick(*batch) ? slot.quick_jobs : slot.jobs;
+  // Proving itself may mean a reset and uploads.
+  auto& lane = !proves_itself && slot.device->is_quick(*batch) ? slot.quick_jobs : slot.jobs;
   lane.push({id, std::move(batch), proves_itself});
 }
 

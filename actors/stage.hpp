@@ -83,8 +83,8 @@ telemetry_actor spawn_telemetry(caf::actor_system& system, pipeline_core& core);
 /// The worker of core.workers[index]: CPU_WORKER for 0, GPU_WORKER for the others.
 worker_actor spawn_worker(caf::actor_system& system, pipeline_core& core, std::size_t index,
                           bool detached);
-/// The CPU_WORKER's second lane, on the control actors' own thread: batches so small that waking
-/// another thread would take longer than running them.
-worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core);
+/// A worker's second lane, on the control actors' own thread: batches so small that waking another
+/// thread would take longer than `run` does.
+worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core, std::size_t index);
 
 } // namespace engram

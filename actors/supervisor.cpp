@@ -77,7 +77,10 @@ void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent
           return spawn_worker(s, c, i, detach);
         },
         i);
-  add("cpu_quick_worker", spawn_quick_worker, 0);
+  for (std::size_t i = 0; i < core->workers.size(); ++i)
+    add(
+        core->workers[i]->device->info().name + "_quick_worker",
+        [i](caf::actor_system& s, pipeline_core& c) { return spawn_quick_worker(s, c, i); }, i);
   add("router", spawn_router);
   add("batcher", spawn_batcher);
   add("ingest", spawn_ingest);

@@ -60,8 +60,8 @@ worker_actor spawn_worker(caf::actor_system& system, pipeline_core& core, std::s
   return system.spawn(worker, &core, index, lane);
 }
 
-worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core) {
-  return system.spawn(worker, &core, std::size_t{0}, &core.workers[0]->quick_jobs);
+worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core, std::size_t index) {
+  return system.spawn(worker, &core, index, &core.workers[index]->quick_jobs);
 }
 
 } // namespace engram

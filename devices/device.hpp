@@ -75,8 +75,8 @@ public:
   /// After the destructor has returned, no `done` is called any more.
   virtual void run(work_batch_ptr batch, run_done done) = 0;
 
-  /// Returns true if `run` answers `batch` itself within a few microseconds and does not block:
-  /// such a batch need not be handed to another thread.
+  /// Returns true if `run` returns within a few microseconds and does not block for `batch`: it
+  /// need not be handed to another thread.
   virtual bool is_quick(const work_batch& batch) const noexcept {
     (void)batch;
     return false;

@@ -103,16 +103,43 @@ __device__ inline float canonical_score(float dot, float inverse_norm_q, float i
   return __fadd_rn(fminf(fmaxf(score, -1.0f), 1.0f), 0.0f);
 }
 
-/// Returns, on the first of the row's lanes, the dot product of a row and a query, both padded with
-/// zeros to `stride`, a multiple of 8. Has `Ahead` reads of the row under way at once. The whole
-/// warp calls it, with a row for every `Lanes` lanes.
-template <unsigned Lanes, unsigned Ahead, class Element>
+/// Reads a lane's share of a query, in global or shared memory.
+template <unsigned Count>
+__device__ void load_query(const float* at, float (&out)[Count]) {
+  if constexpr (Count == 2) {
+    const float2 read = *reinterpret_cast<const float2*>(at);
+    out[0] = read.x, out[1] = read.y;
+  } else {
+#pragma unroll
+    for (unsigned i = 0; i < Count; i += 4) {
+      const float4 read = *reinterpret_cast<const float4*>(at + i);
+      out[i] = read.x, out[i + 1] = read.y, out[i + 2] = read.z, out[i + 3] = read.w;
+    }
+  }
+}
+
+enum class query_padding : unsigned char {
+  to_stride, ///< as the rows are
+  to_steps,  ///< with zeros to query_length<Ahead>(stride), which spares a test in every step
+};
+
+/// Returns the length of a query that is padded to_steps.
+template <unsigned Ahead>
+__host__ __device__ constexpr unsigned query_length(unsigned stride) {
+  constexpr unsigned step = Ahead * partial_sums;
+  return (stride + step - 1) / step * step;
+}
+
+/// Returns, on the first of the row's lanes, the dot product of a query and a row padded with zeros
+/// to `stride`, a multiple of 8. Has `Ahead` reads of the row under way at once. The whole warp
+/// calls it, with a row for every `Lanes` lanes.
+template <unsigned Lanes, unsigned Ahead, query_padding Padding, class Element>
 __device__ float canonical_dot(const float* query, const Element* row, unsigned stride) {
   constexpr unsigned held = partial_sums / Lanes;
   float sum[held] = {};
   const unsigned first = threadIdx.x % Lanes * held;
   for (unsigned base = first; base < stride; base += Ahead * partial_sums) {
-    chunk<Element, held> read[Ahead];
+    chunk<Element, held> read[Ahead] = {};
 #pragma unroll
     for (unsigned u = 0; u < Ahead; ++u)
       if (base + u * partial_sums < stride)
@@ -120,10 +147,10 @@ __device__ float canonical_dot(const float* query, const Element* row, unsigned 
 #pragma unroll
     for (unsigned u = 0; u < Ahead; ++u) {
       const unsigned at = base + u * partial_sums;
-      if (at >= stride) break;
+      if (Padding == query_padding::to_stride && at >= stride) break;
       float element[held], factor[held];
       widen(read[u], element);
-      widen(load_chunk<held>(query + at), factor);
+      load_query(query + at, factor);
 #pragma unroll
       for (unsigned i = 0; i < held; ++i)
         sum[i] = __fmaf_rn(factor[i], element[i], sum[i]);
@@ -135,7 +162,7 @@ __device__ float canonical_dot(const float* query, const Element* row, unsigned 
 /// `canonical_dot` with a row for each quad of lanes.
 template <class Element>
 __device__ float quad_dot(const float* query, const Element* row, unsigned stride) {
-  return canonical_dot<quad_lanes, 4>(query, row, stride);
+  return canonical_dot<quad_lanes, 4, query_padding::to_stride>(query, row, stride);
 }
 
 /// Returns, on the first lane of the quad, the inverse norm of a row padded with zeros to `stride`.

@@ -145,7 +145,7 @@ cudaError_t scan_some(const Element* rows, const scan_shape& shape, const float*
 } // namespace
 
 std::size_t scan_group_rows(std::size_t rows) noexcept {
-  return rows < 65536 ? rows_of_warp : 4 * rows_of_warp;
+  return rows <= 131072 ? rows_of_warp : 4 * rows_of_warp;
 }
 
 cudaError_t scan_maxima(const device_rows& rows, const float* queries, const float* inverse_norms,

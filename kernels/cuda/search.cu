@@ -7,6 +7,7 @@
 #include "engram/kernels/cuda/select.cuh"
 
 #include <algorithm>
+#include <bit>
 
 namespace engram::cuda {
 
@@ -76,7 +77,8 @@ constexpr unsigned rescore_warps = 4;
 struct rescore_shape {
   std::size_t rows;
   unsigned stride;
-  unsigned group_rows; ///< a multiple of rows_of_warp
+  unsigned group_rows; ///< a power of two, rows_of_warp at least
+  unsigned group_bits; ///< its logarithm
   std::uint32_t cap;   ///< groups that there is room for, a query
 };
 
@@ -112,8 +114,10 @@ __global__ void rescore(const Element* rows, const float* row_inverse_norms, res
 
 // -- the end in one launch, for what fits into a block's shared memory --
 
-constexpr unsigned finish_keys = 4096;
-constexpr unsigned finish_lanes = 16; // of a row
+constexpr unsigned finish_keys = 2048; // a power of two, for sorting
+constexpr unsigned finish_lanes = 16; // of a row: few steps, all of them under way at once
+template <class Element>
+constexpr unsigned finish_ahead = 12 * sizeof(float) / sizeof(Element);
 
 template <class Value>
 __device__ Value lowered_bound(Value bound, const float* margin) {
@@ -130,10 +134,14 @@ __global__ void __launch_bounds__(most_threads)
            const Element* rows, const float* row_inverse_norms, rescore_shape shape,
            const float* queries, const float* inverse_norms, hit* hits, std::size_t hits_stride,
            std::uint32_t* hit_counts) {
-  __shared__ std::uint64_t keys[finish_keys];
+  extern __shared__ float query[]; // padded to steps
+  __shared__ alignas(16) std::uint64_t keys[finish_keys];
   __shared__ std::uint32_t picked[finish_keys / rows_of_warp];
   __shared__ select_memory<Value> memory;
   const std::size_t q = blockIdx.x;
+  for (unsigned i = threadIdx.x; i < query_length<finish_ahead<Element>>(shape.stride);
+       i += blockDim.x)
+    query[i] = i < shape.stride ? queries[q * shape.stride + i] : 0.0f;
   block_counter counter(memory.counters);
   const auto wanted = static_cast<unsigned>(min(std::size_t{k[q]}, groups));
   const unsigned taken = choose(
@@ -145,7 +153,6 @@ __global__ void __launch_bounds__(most_threads)
     return;
   }
   const unsigned count = taken * shape.group_rows;
-  const float* query = queries + q * shape.stride;
   for (unsigned base = 0; base < count; base += blockDim.x / finish_lanes) {
     const unsigned at = base + threadIdx.x / finish_lanes;
     const bool is_mine = at < count;
@@ -154,7 +161,7 @@ __global__ void __launch_bounds__(most_threads)
             ? std::size_t{picked[at / shape.group_rows]} * shape.group_rows + at % shape.group_rows
             : 0;
     const bool is_row = is_mine && row < shape.rows;
-    const float dot = canonical_dot<finish_lanes, 12>(
+    const float dot = canonical_dot<finish_lanes, finish_ahead<Element>, query_padding::to_steps>(
         query, rows + (is_row ? row : 0) * shape.stride, shape.stride);
     if (is_mine && threadIdx.x % finish_lanes == 0)
       keys[at] = is_row ? key_of(canonical_score(dot, inverse_norms[q], row_inverse_norms[row]),
@@ -205,7 +212,7 @@ struct workspace {
         groups((rows.rows + group_rows - 1) / group_rows),
         // Half as many again for the filter's error, and some for small k.
         cap(static_cast<std::uint32_t>(
-            std::min<std::size_t>(groups, std::size_t{max_k} + max_k / 2 + 64))) {
+            std::min<std::size_t>(groups, std::size_t{max_k} + max_k / 2 + 32))) {
     if (pass == search_pass::filter) {
       narrow = memory.take<std::uint16_t>(count * rows.stride());
       margin = memory.take<float>(count);
@@ -245,6 +252,7 @@ rescore_shape shape_of(const device_rows& rows, const workspace& work) noexcept 
   return {.rows = rows.rows,
           .stride = static_cast<unsigned>(rows.stride()),
           .group_rows = static_cast<unsigned>(work.group_rows),
+          .group_bits = static_cast<unsigned>(std::countr_zero(work.group_rows)),
           .cap = work.cap};
 }
 
@@ -254,12 +262,18 @@ cudaError_t finish_at_once(const device_rows& rows, const search_call& call, con
   // A whole block hurries for a few queries; many share a multiprocessor.
   constexpr std::size_t few_queries = 128;
   const unsigned threads = call.count <= few_queries ? most_threads : most_threads / 2;
-  by_type(rows.type, rows.data, [&](const auto* data) {
-    finish<<<static_cast<unsigned>(call.count), threads, 0, stream>>>(
+  return by_type(rows.type, rows.data, [&]<class Element>(const Element* data) {
+    const auto kernel = finish<Value, Element>;
+    const auto bytes = static_cast<int>(
+        query_length<finish_ahead<Element>>(static_cast<unsigned>(rows.stride())) * sizeof(float));
+    const auto code =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    if (code != cudaSuccess) return code;
+    kernel<<<static_cast<unsigned>(call.count), threads, bytes, stream>>>(
         maxima, work.groups, call.k, work.margin, data, rows.inverse_norms, shape_of(rows, work),
         call.queries, call.inverse_norms, call.hits, call.max_k, call.hit_counts);
+    return cudaGetLastError();
   });
-  return cudaGetLastError();
 }
 
 cudaError_t rescore_picked(const device_rows& rows, const search_call& call, const workspace& work,

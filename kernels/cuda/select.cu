@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(most_threads)
 __global__ void __launch_bounds__(most_threads)
     best_of(const std::uint64_t* keys, std::size_t stride, const std::uint32_t* counts,
             const std::uint32_t* k, hit* out, std::size_t out_stride, std::uint32_t* out_counts) {
-  __shared__ std::uint64_t kept[sort_room];
+  __shared__ alignas(16) std::uint64_t kept[sort_room];
   __shared__ select_memory<std::uint64_t> memory;
   const std::size_t list = blockIdx.x;
   const unsigned count = counts[list];

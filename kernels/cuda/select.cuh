@@ -63,46 +63,63 @@ __device__ Value kth_greatest(unsigned k, block_counter& counter, Count&& count)
 // The k-th greatest of some buckets' maxima is a lower bound of the k-th greatest value, and hardly
 // ever much below it as long as the buckets are twice as many as k: large values rarely share one.
 
-/// Half a warp's share is a bucket: for k up to half of those, with hardly any work.
-template <class Value>
-__device__ Value bound_by_half_warps(const Value* values, std::size_t count, unsigned k,
-                                     Value* maxima) {
-  constexpr unsigned half = select_warp / 2;
-  Value mine = 0;
-  for (std::size_t at = threadIdx.x; at < count; at += blockDim.x)
-    mine = max(mine, values[at]);
-  for (unsigned width = half / 2; width > 0; width /= 2)
-    mine = max(mine, __shfl_xor_sync(select_all_lanes, mine, width));
-  if (threadIdx.x % half == 0) maxima[threadIdx.x / half] = mine;
-  __syncthreads();
-  const unsigned buckets = blockDim.x / half;
-  Value bound = 0;
-  for (unsigned b = threadIdx.x % select_warp; b < buckets; b += select_warp) {
-    const Value own = maxima[b];
-    unsigned rank = 0;
-    for (unsigned other = 0; other < buckets; ++other)
-      rank += maxima[other] > own || (maxima[other] == own && other < b);
-    if (rank == k - 1) bound = own;
+inline constexpr unsigned bucket_lanes = 8;
+inline constexpr unsigned reads_ahead = 8;
+
+/// Calls `use(value, index)` for this thread's share of the values, with some reads under way at
+/// once. Lanes past the end get 0. Every thread of a warp makes the same calls.
+template <class Value, class Use>
+__device__ void for_share(const Value* values, std::size_t count, Use&& use) {
+  const std::size_t round = std::size_t{reads_ahead} * blockDim.x;
+  for (std::size_t base = 0; base < count; base += round) {
+    Value read[reads_ahead];
+#pragma unroll
+    for (unsigned u = 0; u < reads_ahead; ++u) {
+      const std::size_t at = base + std::size_t{u} * blockDim.x + threadIdx.x;
+      read[u] = at < count ? __ldg(values + at) : Value{0};
+    }
+    use(read, base);
   }
-  for (unsigned width = half; width > 0; width /= 2)
-    bound = max(bound, __shfl_xor_sync(select_all_lanes, bound, width));
-  __syncthreads(); // `maxima` may be written anew
-  return bound;
+}
+
+/// The share of a few lanes is a bucket: for k up to half of those, with hardly any work.
+template <class Value>
+__device__ Value bound_by_buckets(const Value* values, std::size_t count, unsigned k,
+                                  Value* maxima) {
+  Value mine = 0;
+  for_share(values, count, [&](const Value(&read)[reads_ahead], std::size_t) {
+#pragma unroll
+    for (unsigned u = 0; u < reads_ahead; ++u)
+      mine = max(mine, read[u]);
+  });
+  for (unsigned width = bucket_lanes / 2; width > 0; width /= 2)
+    mine = max(mine, __shfl_xor_sync(select_all_lanes, mine, width));
+  const unsigned buckets = blockDim.x / bucket_lanes;
+  if (threadIdx.x % bucket_lanes == 0) maxima[threadIdx.x / bucket_lanes] = mine;
+  __syncthreads();
+  if (threadIdx.x < buckets) {
+    const Value own = maxima[threadIdx.x];
+    unsigned rank = 0;
+#pragma unroll 8
+    for (unsigned other = 0; other < buckets; ++other)
+      rank += maxima[other] > own || (maxima[other] == own && other < threadIdx.x);
+    if (rank == k - 1) maxima[buckets] = own;
+  }
+  __syncthreads();
+  return maxima[buckets];
 }
 
 /// A few registers of each thread are buckets: exact for up to 8 x blockDim.x values.
 template <class Value>
 __device__ Value bound_by_registers(const Value* values, std::size_t count, unsigned k,
                                     block_counter& counter) {
-  constexpr unsigned slots = 8;
+  constexpr unsigned slots = reads_ahead;
   Value greatest[slots] = {};
-  const std::size_t round = std::size_t{slots} * blockDim.x;
-  for (std::size_t base = threadIdx.x; base < count; base += round)
+  for_share(values, count, [&](const Value(&read)[reads_ahead], std::size_t) {
 #pragma unroll
-    for (unsigned s = 0; s < slots; ++s) {
-      const std::size_t at = base + std::size_t{s} * blockDim.x;
-      if (at < count) greatest[s] = max(greatest[s], values[at]);
-    }
+    for (unsigned s = 0; s < slots; ++s)
+      greatest[s] = max(greatest[s], read[s]);
+  });
   const auto used =
       static_cast<unsigned>(min(std::size_t{slots}, (count + blockDim.x - 1) / blockDim.x));
   return kth_greatest<Value>(k, counter, [&](Value v) {
@@ -118,40 +135,47 @@ __device__ Value bound_by_registers(const Value* values, std::size_t count, unsi
 template <class Value>
 __device__ Value bound_by_memory(const Value* values, std::size_t count, unsigned k,
                                  block_counter& counter) {
-  const std::size_t rounds = (count + blockDim.x - 1) / blockDim.x;
   return kth_greatest<Value>(k, counter, [&](Value v) {
     unsigned reached = 0;
-    for (std::size_t r = 0; r < rounds; ++r) {
-      const std::size_t at = r * blockDim.x + threadIdx.x;
-      reached += lanes_where(at < count && values[at] >= v);
-    }
+    for_share(values, count, [&](const Value(&read)[reads_ahead], std::size_t) {
+#pragma unroll
+      for (unsigned u = 0; u < reads_ahead; ++u)
+        reached += lanes_where(read[u] >= v);
+    });
     return reached;
   });
 }
 
 /// Calls `emit(slot, index)` for every value that reaches `cut`, slots 0, 1, 2, ... in no
-/// particular order. `*taken` in shared memory starts at 0 and ends as their number.
+/// particular order; cut > 0. `*taken` in shared memory starts at 0 and ends as their number.
 template <class Value, class Emit>
 __device__ void collect(const Value* values, std::size_t count, Value cut, unsigned* taken,
                         Emit&& emit) {
-  const std::size_t rounds = (count + blockDim.x - 1) / blockDim.x;
   const unsigned lane = threadIdx.x % select_warp;
-  for (std::size_t r = 0; r < rounds; ++r) {
-    const std::size_t at = r * blockDim.x + threadIdx.x;
-    const bool wanted = at < count && values[at] >= cut;
-    const unsigned mask = __ballot_sync(select_all_lanes, wanted);
-    if (mask == 0) continue;
-    unsigned first = 0;
-    if (lane == 0) first = atomicAdd(taken, __popc(mask));
-    first = __shfl_sync(select_all_lanes, first, 0);
-    if (wanted) emit(first + __popc(mask & ((1u << lane) - 1u)), at);
-  }
+  for_share(values, count, [&](const Value(&read)[reads_ahead], std::size_t base) {
+    bool any = false;
+#pragma unroll
+    for (unsigned u = 0; u < reads_ahead; ++u)
+      any = any || read[u] >= cut;
+    if (!__any_sync(select_all_lanes, any)) return;
+#pragma unroll
+    for (unsigned u = 0; u < reads_ahead; ++u) {
+      const unsigned mask = __ballot_sync(select_all_lanes, read[u] >= cut);
+      if (mask == 0) continue;
+      unsigned first = 0;
+      if (lane == 0) first = atomicAdd(taken, __popc(mask));
+      first = __shfl_sync(select_all_lanes, first, 0);
+      if (read[u] >= cut)
+        emit(first + __popc(mask & ((1u << lane) - 1u)),
+             base + std::size_t{u} * blockDim.x + threadIdx.x);
+    }
+  });
 }
 
 /// Shared memory that choosing works in.
 template <class Value>
 struct select_memory {
-  Value maxima[most_threads / (select_warp / 2)];
+  Value maxima[most_threads / bucket_lanes + 1];
   unsigned counters[3];
   unsigned taken;
 };
@@ -164,11 +188,11 @@ template <class Value, class Lowered, class Emit>
 __device__ unsigned choose(const Value* values, std::size_t count, unsigned k, unsigned room,
                            select_memory<Value>& memory, block_counter& counter, Lowered&& lowered,
                            Emit&& emit) {
-  const unsigned half_warps = blockDim.x / (select_warp / 2);
-  for (unsigned attempt = 2 * k <= half_warps ? 0 : 1;; ++attempt) {
+  const unsigned buckets = blockDim.x / bucket_lanes;
+  for (unsigned attempt = 2 * k <= buckets ? 0 : 1;; ++attempt) {
     Value bound;
     if (attempt == 0)
-      bound = bound_by_half_warps(values, count, k, memory.maxima);
+      bound = bound_by_buckets(values, count, k, memory.maxima);
     else if (attempt == 1)
       bound = bound_by_registers(values, count, k, counter);
     else
@@ -218,6 +242,19 @@ __device__ inline void sort_descending(std::uint64_t* keys, unsigned size) {
   __syncthreads();
 }
 
+/// Returns how many of keys[0, count), in shared memory, 16-byte aligned, are greater than `own`.
+__device__ inline unsigned count_greater(const std::uint64_t* keys, unsigned count,
+                                         std::uint64_t own) {
+  const auto* pairs = reinterpret_cast<const ulonglong2*>(keys);
+  unsigned rank = 0;
+#pragma unroll 4
+  for (unsigned p = 0; p < count / 2; ++p) {
+    const ulonglong2 pair = pairs[p];
+    rank += (pair.x > own) + (pair.y > own);
+  }
+  return rank + (count % 2 && keys[count - 1] > own);
+}
+
 /// Writes the best `wanted` of keys[0, count) to `out`, best first; `*answers` gets their number.
 /// Keys that are 0 are left out. `keys` is shared memory with room up to the next power of two and
 /// is written over. Every thread calls it.
@@ -233,9 +270,7 @@ __device__ inline void write_best(std::uint64_t* keys, unsigned count, unsigned 
     for (unsigned i = threadIdx.x; i < count; i += blockDim.x) {
       const std::uint64_t own = keys[i];
       if (own == 0) continue;
-      unsigned rank = 0;
-      for (unsigned other = 0; other < count; ++other)
-        rank += keys[other] > own;
+      const unsigned rank = count_greater(keys, count, own);
       if (rank < written) out[rank] = hit_of(own);
     }
   } else {

@@ -143,7 +143,7 @@ TEST(gpu_search, small_of_equal_rows_and_zero_vectors) {
 }
 
 TEST(gpu_search, small_with_a_filter_that_cannot_prove_says_so) {
-  // 200 groups within the filter's error of each other, room for 65: nothing can be dropped.
+  // 200 groups within the filter's error of each other, with room for a quarter of them.
   auto data = random_matrix(3200, 768, 9);
   for (std::size_t r = 1; r < data.rows; ++r) {
     std::ranges::copy(data.row(0), data.row(r).begin());
