@@ -2,6 +2,7 @@
 
 #include "engram/base/trace.hpp"
 #include "engram/devices/cuda_error.hpp"
+#include "engram/kernels/cuda/copy_in.hpp"
 
 #include <algorithm>
 
@@ -10,6 +11,7 @@ namespace engram {
 namespace {
 
 constexpr std::size_t staging_bytes = 8u << 20;
+constexpr std::size_t small_copy_bytes = 32u << 10;
 constexpr std::size_t most_graphs = 64;
 // A graph that was not launched for so long gives way to a new one.
 constexpr std::uint64_t stale_launches = 4096;
@@ -35,8 +37,10 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
   const auto before = memory_;
   auto code = cudaSuccess;
   if (needs.in_bytes > memory_.in_bytes) {
-    code = in_.allocate(needs.in_bytes);
-    if (code == cudaSuccess) code = device_in_.allocate(needs.in_bytes, budget);
+    // Whole steps, since copies take whole steps.
+    const auto bytes = (needs.in_bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
+    code = in_.allocate(bytes);
+    if (code == cudaSuccess) code = device_in_.allocate(bytes, budget);
   }
   if (code == cudaSuccess && needs.out_bytes > memory_.out_bytes)
     code = out_.allocate(needs.out_bytes);
@@ -72,49 +76,59 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
 }
 
 std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t in_bytes) {
-  auto* stream = stream_.get();
-  auto code = cudaEventRecord(begun_.get(), stream);
-  if (code == cudaSuccess) {
-    const trace_range range{"transfer"};
-    code = cudaMemcpyAsync(device_in_.get(), in_.get(), in_bytes, cudaMemcpyHostToDevice, stream);
-  }
-  if (code == cudaSuccess) code = cudaEventRecord(copied_.get(), stream);
-  if (code == cudaSuccess) {
-    const trace_range range{"kernel"};
-    code = enqueue(work);
-  }
-  if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream);
+  // Whole steps, so that seeds of about the same number share a graph.
+  const auto copied_bytes = (in_bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
+  auto code = launch_graph_or_enqueue(work, copied_bytes);
+  if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream_.get());
   return cuda_fault(code, "launching a batch");
 }
 
-cudaError_t cuda_lane::enqueue(const cuda_work& work) {
+cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes) {
   ++launches_;
-  auto* kept = graph_for(work.shape());
-  if (!kept) return work.enqueue(memory_, stream_.get());
+  auto* kept = graph_for({work.shape(), copied_bytes});
+  if (!kept) return enqueue(work, copied_bytes, cudaEventRecordDefault);
   const bool came_before = kept->last_launch != 0;
   kept->last_launch = launches_;
-  if (!came_before) return work.enqueue(memory_, stream_.get());
+  if (!came_before) return enqueue(work, copied_bytes, cudaEventRecordDefault);
   if (!kept->graph)
-    if (const auto code = capture(work, kept->graph); code != cudaSuccess) return code;
+    if (const auto code = capture(work, copied_bytes, kept->graph); code != cudaSuccess)
+      return code;
+  const trace_range range{"kernel"};
   return cudaGraphLaunch(kept->graph.get(), stream_.get());
 }
 
-/// Returns what is kept for `shape`; null if there is no room for another.
-cuda_lane::kept_graph* cuda_lane::graph_for(const piece_shape& shape) {
-  if (const auto found = graphs_.find(shape); found != graphs_.end()) return &found->second;
+/// Puts the copy of the inputs and the kernels into the stream, between events.
+cudaError_t cuda_lane::enqueue(const cuda_work& work, std::size_t copied_bytes,
+                               unsigned event_flags) {
+  auto* stream = stream_.get();
+  auto code = cudaEventRecordWithFlags(begun_.get(), stream, event_flags);
+  if (code == cudaSuccess) {
+    const trace_range range{"transfer"};
+    code =
+        cudaMemcpyAsync(device_in_.get(), in_.get(), copied_bytes, cudaMemcpyHostToDevice, stream);
+  }
+  if (code == cudaSuccess) code = cudaEventRecordWithFlags(copied_.get(), stream, event_flags);
+  if (code != cudaSuccess) return code;
+  const trace_range range{"kernel"};
+  return work.enqueue(memory_, stream);
+}
+
+/// Returns what is kept for `key`; null if there is no room for another.
+cuda_lane::kept_graph* cuda_lane::graph_for(const graph_key& key) {
+  if (const auto found = graphs_.find(key); found != graphs_.end()) return &found->second;
   if (graphs_.size() >= most_graphs) {
     const auto oldest = std::ranges::min_element(
         graphs_, {}, [](const auto& each) { return each.second.last_launch; });
     if (launches_ - oldest->second.last_launch < stale_launches) return nullptr;
     graphs_.erase(oldest);
   }
-  return &graphs_[shape];
+  return &graphs_[key];
 }
 
-cudaError_t cuda_lane::capture(const cuda_work& work, cuda_graph& out) {
+cudaError_t cuda_lane::capture(const cuda_work& work, std::size_t copied_bytes, cuda_graph& out) {
   auto code = cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal);
   if (code != cudaSuccess) return code;
-  code = work.enqueue(memory_, stream_.get());
+  code = enqueue(work, copied_bytes, cudaEventRecordExternal); // recorded at every launch
   cudaGraph_t recorded = nullptr;
   const auto ended = cudaStreamEndCapture(stream_.get(), &recorded);
   if (code == cudaSuccess) code = ended;

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace engram {
 
@@ -38,15 +39,18 @@ private:
     std::uint64_t last_launch = 0;
   };
 
-  cudaError_t enqueue(const cuda_work& work);
-  kept_graph* graph_for(const piece_shape& shape);
-  cudaError_t capture(const cuda_work& work, cuda_graph& out);
+  using graph_key = std::pair<piece_shape, std::size_t>; ///< and the bytes copied
+
+  cudaError_t launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes);
+  cudaError_t enqueue(const cuda_work& work, std::size_t copied_bytes, unsigned event_flags);
+  kept_graph* graph_for(const graph_key& key);
+  cudaError_t capture(const cuda_work& work, std::size_t copied_bytes, cuda_graph& out);
 
   device_memory device_in_, workspace_;
   pinned_memory in_, out_;
   lane_memory memory_;
   cuda_event begun_, copied_, ended_;
-  std::map<piece_shape, kept_graph> graphs_;
+  std::map<graph_key, kept_graph> graphs_;
   std::uint64_t launches_ = 0;
   cuda_stream stream_; // destroyed first: it waits for what still runs
 };

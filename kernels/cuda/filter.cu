@@ -4,6 +4,7 @@
 // that rows come from memory once and from the L2 cache for the other queries.
 
 #include "engram/kernels/cuda/filter.hpp"
+#include "engram/kernels/cuda/multiprocessors.hpp"
 #include "engram/kernels/cuda/select.hpp"
 #include "engram/kernels/cuda/wgmma.cuh"
 
@@ -253,14 +254,6 @@ bool describe_matrix(CUtensorMap& map, const void* data, element_type type, std:
                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-int multiprocessors() noexcept {
-  int device = 0;
-  int count = 1;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
-  return count;
-}
-
 template <int N, class Element>
 cudaError_t launch(const device_rows& rows, const void* queries, std::size_t count,
                    std::uint32_t* maxima, cudaStream_t stream) noexcept {
@@ -284,7 +277,7 @@ cudaError_t launch(const device_rows& rows, const void* queries, std::size_t cou
           cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
       code != cudaSuccess)
     return code;
-  const auto blocks = std::min(shape.tiles, static_cast<unsigned>(multiprocessors()));
+  const auto blocks = std::min(shape.tiles, multiprocessors());
   kernel<<<blocks, block_threads, bytes, stream>>>(row_map, query_map, shape);
   return cudaGetLastError();
 }

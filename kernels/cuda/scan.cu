@@ -3,6 +3,7 @@
 
 #include "engram/kernels/cuda/by_type.cuh"
 #include "engram/kernels/cuda/canonical.cuh"
+#include "engram/kernels/cuda/multiprocessors.hpp"
 #include "engram/kernels/cuda/scan.hpp"
 #include "engram/kernels/cuda/select.hpp"
 
@@ -20,6 +21,7 @@ __host__ __device__ constexpr unsigned in_flight(unsigned queries) noexcept {
   return queries == 1 ? 16 : 8;
 }
 constexpr unsigned most_queries = 4;
+constexpr unsigned blocks_at_once = 4;                  // of a multiprocessor, by their registers
 constexpr std::size_t shared_bytes_default = 48 * 1024; // more has to be asked for
 
 __host__ __device__ constexpr unsigned padded_length(std::size_t stride) noexcept {
@@ -118,7 +120,9 @@ cudaError_t launch(const Element* rows, const scan_shape& shape, const float* qu
                                            static_cast<int>(bytes));
     if (code != cudaSuccess) return code;
   }
-  const auto blocks = (shape.groups + warps_per_block - 1) / warps_per_block;
+  // No more blocks than fit at once: each fetches the queries only once.
+  const auto blocks = std::min<std::size_t>((shape.groups + warps_per_block - 1) / warps_per_block,
+                                            std::size_t{blocks_at_once} * multiprocessors());
   kernel<<<static_cast<unsigned>(blocks), block_threads, bytes, stream>>>(rows, shape, queries,
                                                                           inverse_norms, maxima);
   return cudaGetLastError();

@@ -115,7 +115,7 @@ __global__ void rescore(const Element* rows, const float* row_inverse_norms, res
 // -- the end in one launch, for what fits into a block's shared memory --
 
 constexpr unsigned finish_keys = 2048; // a power of two, for sorting
-constexpr unsigned finish_lanes = 16; // of a row: few steps, all of them under way at once
+constexpr unsigned finish_lanes = 16;  // of a row: few steps, all of them under way at once
 template <class Element>
 constexpr unsigned finish_ahead = 12 * sizeof(float) / sizeof(Element);
 
@@ -309,9 +309,9 @@ cudaError_t finish_in_steps(const device_rows& rows, const search_call& call, se
 } // namespace
 
 search_pass faster_pass(const device_rows& rows, std::size_t count) noexcept {
-  constexpr std::size_t few_rows = 8192; // where one launch less counts more than fewer bytes
-  if (rows.rows <= few_rows && count <= 4) return search_pass::scan;
-  return search_pass::filter;
+  // A scan has one launch less and smaller groups; a filter reads half the bytes of float32 rows.
+  const std::size_t few_rows = rows.type == element_type::f32 ? 32'768 : 262'144;
+  return count == 1 && rows.rows <= few_rows ? search_pass::scan : search_pass::filter;
 }
 
 std::size_t search_workspace_bytes(const device_rows& rows, std::size_t count, std::uint32_t max_k,
