@@ -49,8 +49,8 @@ result<std::unique_ptr<device>> make_real(std::string name, int ordinal, const g
                            .vram_safety_margin = gpu.vram_safety_margin},
                           faults, machine_clock);
 }
-int count_real() {
-  return survey_cuda().gpus;
+cuda_survey survey_real() {
+  return survey_cuda();
 }
 #else
 result<std::unique_ptr<device>> make_real(const std::string&, int ordinal, const gpu_options&,
@@ -59,8 +59,12 @@ result<std::unique_ptr<device>> make_real(const std::string&, int ordinal, const
                                     " cannot be used: this build has no CUDA. Use \"auto\", or "
                                     "\"sim:<profile>\" for a simulated GPU."};
 }
-int count_real() {
-  return 0;
+struct cuda_survey {
+  int gpus = 0;
+  std::string trouble;
+};
+cuda_survey survey_real() {
+  return {0, "this build has no CUDA"};
 }
 #endif
 
@@ -78,7 +82,9 @@ public:
   /// Adds what one entry of gpu.devices names.
   result<void> add(const std::string& entry) {
     if (entry == "auto") {
-      for (int ordinal = 0; ordinal < count_real(); ++ordinal)
+      const auto survey = survey_real();
+      if (survey.gpus == 0) made_.left_out.push_back("no GPU: " + survey.trouble);
+      for (int ordinal = 0; ordinal < survey.gpus; ++ordinal)
         if (auto added = keep(make_real(next_name(), ordinal, options_.gpu, faults_)); !added)
           made_.left_out.push_back(added.error().message);
       return {};
