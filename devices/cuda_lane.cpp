@@ -2,7 +2,6 @@
 
 #include "engram/base/trace.hpp"
 #include "engram/devices/cuda_error.hpp"
-#include "engram/kernels/cuda/copy_in.hpp"
 
 #include <algorithm>
 
@@ -15,6 +14,11 @@ constexpr std::size_t small_copy_bytes = 32u << 10;
 constexpr std::size_t most_graphs = 64;
 // A graph that was not launched for so long gives way to a new one.
 constexpr std::uint64_t stale_launches = 4096;
+
+/// Copies take whole steps, and so has memory.
+constexpr std::size_t whole_steps(std::size_t bytes) noexcept {
+  return (bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
+}
 
 double seconds_between(const cuda_event& from, const cuda_event& to) noexcept {
   float milliseconds = 0;
@@ -29,6 +33,8 @@ std::optional<device_fault> cuda_lane::open(vram_budget& budget) {
   for (auto* event : {&begun_, &copied_, &ended_})
     if (auto fault = cuda_fault(make(*event), "creating an event")) return fault;
   if (auto fault = cuda_fault(make(stream_), "creating a stream")) return fault;
+  if (auto fault = cuda_fault(copy_times_.allocate(sizeof(cuda::copy_times)), "pinning memory"))
+    return fault;
   return grow({.in_bytes = staging_bytes, .out_bytes = staging_bytes}, 0, budget);
 }
 
@@ -37,8 +43,7 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
   const auto before = memory_;
   auto code = cudaSuccess;
   if (needs.in_bytes > memory_.in_bytes) {
-    // Whole steps, since copies take whole steps.
-    const auto bytes = (needs.in_bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
+    const auto bytes = whole_steps(needs.in_bytes);
     code = in_.allocate(bytes);
     if (code == cudaSuccess) code = device_in_.allocate(bytes, budget);
   }
@@ -77,8 +82,10 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
 
 std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t in_bytes) {
   // Whole steps, so that seeds of about the same number share a graph.
-  const auto copied_bytes = (in_bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
-  auto code = launch_graph_or_enqueue(work, copied_bytes);
+  const auto copied_bytes = whole_steps(in_bytes);
+  copies_by_kernel_ = copied_bytes <= small_copy_bytes;
+  auto code = cudaEventRecord(begun_.get(), stream_.get());
+  if (code == cudaSuccess) code = launch_graph_or_enqueue(work, copied_bytes);
   if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream_.get());
   return cuda_fault(code, "launching a batch");
 }
@@ -97,20 +104,22 @@ cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, std::size_
   return cudaGraphLaunch(kept->graph.get(), stream_.get());
 }
 
-/// Puts the copy of the inputs and the kernels into the stream, between events.
+/// Puts the copy of the inputs and the kernels into the stream.
 cudaError_t cuda_lane::enqueue(const cuda_work& work, std::size_t copied_bytes,
                                unsigned event_flags) {
-  auto* stream = stream_.get();
-  auto code = cudaEventRecordWithFlags(begun_.get(), stream, event_flags);
-  if (code == cudaSuccess) {
-    const trace_range range{"transfer"};
-    code =
-        cudaMemcpyAsync(device_in_.get(), in_.get(), copied_bytes, cudaMemcpyHostToDevice, stream);
-  }
-  if (code == cudaSuccess) code = cudaEventRecordWithFlags(copied_.get(), stream, event_flags);
-  if (code != cudaSuccess) return code;
+  if (const auto code = copy_inputs(copied_bytes, event_flags); code != cudaSuccess) return code;
   const trace_range range{"kernel"};
-  return work.enqueue(memory_, stream);
+  return work.enqueue(memory_, stream_.get());
+}
+
+cudaError_t cuda_lane::copy_inputs(std::size_t bytes, unsigned event_flags) {
+  const trace_range range{"transfer"};
+  auto* stream = stream_.get();
+  if (copies_by_kernel_)
+    return cuda::copy_in(device_in_.get(), in_.get(), bytes, times_of_copy(), stream);
+  const auto code =
+      cudaMemcpyAsync(device_in_.get(), in_.get(), bytes, cudaMemcpyHostToDevice, stream);
+  return code == cudaSuccess ? cudaEventRecordWithFlags(copied_.get(), stream, event_flags) : code;
 }
 
 /// Returns what is kept for `key`; null if there is no room for another.
@@ -150,8 +159,20 @@ cuda_lane::progress cuda_lane::poll(std::optional<device_fault>& fault) {
 }
 
 device_times cuda_lane::times() const noexcept {
-  return {.transfer_seconds = seconds_between(begun_, copied_),
-          .kernel_seconds = seconds_between(copied_, ended_)};
+  const double whole = seconds_between(begun_, ended_);
+  double transfer = 0.0;
+  if (copies_by_kernel_) {
+    const auto& copy = *times_of_copy();
+    if (copy.ended > copy.begun) transfer = static_cast<double>(copy.ended - copy.begun) * 1e-9;
+  } else {
+    transfer = seconds_between(begun_, copied_);
+  }
+  transfer = std::min(transfer, whole);
+  return {.transfer_seconds = transfer, .kernel_seconds = whole - transfer};
+}
+
+cuda::copy_times* cuda_lane::times_of_copy() const noexcept {
+  return reinterpret_cast<cuda::copy_times*>(copy_times_.get());
 }
 
 std::optional<device_fault> cuda_lane::drain() noexcept {

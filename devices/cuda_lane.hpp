@@ -3,6 +3,7 @@
 #include "engram/devices/cuda_memory.hpp"
 #include "engram/devices/cuda_work.hpp"
 #include "engram/devices/device.hpp"
+#include "engram/kernels/cuda/copy_in.hpp"
 
 #include <map>
 #include <optional>
@@ -43,16 +44,19 @@ private:
 
   cudaError_t launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes);
   cudaError_t enqueue(const cuda_work& work, std::size_t copied_bytes, unsigned event_flags);
+  cudaError_t copy_inputs(std::size_t bytes, unsigned event_flags);
+  cuda::copy_times* times_of_copy() const noexcept;
   kept_graph* graph_for(const graph_key& key);
   cudaError_t capture(const cuda_work& work, std::size_t copied_bytes, cuda_graph& out);
 
   device_memory device_in_, workspace_;
-  pinned_memory in_, out_;
+  pinned_memory in_, out_, copy_times_;
   lane_memory memory_;
   cuda_event begun_, copied_, ended_;
   std::map<graph_key, kept_graph> graphs_;
   std::uint64_t launches_ = 0;
-  cuda_stream stream_; // destroyed first: it waits for what still runs
+  bool copies_by_kernel_ = false; ///< the piece launched last
+  cuda_stream stream_;            // destroyed first: it waits for what still runs
 };
 
 } // namespace engram

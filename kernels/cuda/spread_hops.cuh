@@ -475,10 +475,6 @@ private:
     return {bits.x, __uint_as_float(bits.y)};
   }
 
-  __device__ static void prefetch(const in_edge* edge) {
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(edge));
-  }
-
   /// Returns the sum of w * delta in `set` over this lane's edges [from, to) of those that the warp
   /// walks, in order. The warp walks `count` edges from number `first` on. Lanes in groups of Width
   /// read one edge each; lanes of equal number in their groups have equal sets.
@@ -491,7 +487,6 @@ private:
     const float* deltas = before_ + set;
     double* products = memory_.products[threadIdx.x / lanes];
     const in_edge* edge = graph_.in_edges + first;
-    const in_edge* const edges_end = graph_.in_edges + graph_.edges;
     const bool is_active = active_ >> set & 1u;
     double sum = 0.0;
     for (; count > 0; count -= chunk, from -= chunk, to -= chunk, edge += chunk) {
@@ -502,9 +497,6 @@ private:
       for (unsigned u = 0; u < gathers; ++u)
         edges[u] = static_cast<std::int32_t>(u * step) < left ? load<step>(edge + offset + u * step)
                                                               : in_edge{0, 0.0f};
-      // What is walked next adjoins, be it this node's or the next one's.
-      const in_edge* next = edge + chunk + lane_ * chunk / lanes;
-      if (next < edges_end) prefetch(next);
 #pragma unroll
       for (unsigned u = 0; u < gathers; ++u) {
         const bool have = is_active && static_cast<std::int32_t>(u * step) < left;
