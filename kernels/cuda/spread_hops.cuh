@@ -98,9 +98,9 @@ public:
       taken += active_ >> lane_ & 1u;
       sparse = sparse && frontier_edges() <= run_.sparse_limit;
       if (sparse) {
-        list_targets();
+        call_list_targets(*this);
         grid.sync();
-        pull_targets();
+        moved_ |= call_pull_targets(*this);
       } else {
         pull_all();
       }
@@ -114,6 +114,7 @@ public:
 private:
   static constexpr unsigned groups = lanes / Sets; // nodes side by side in a warp
   static constexpr unsigned hub_sets = Sets < 4 ? Sets : 4;
+  static constexpr unsigned hub_parts = Sets / hub_sets;
 
   /// The warp's number in the grid; neighbours are in different blocks.
   __device__ static unsigned rank() { return threadIdx.x / lanes * gridDim.x + blockIdx.x; }
@@ -324,53 +325,87 @@ private:
     return __ldcg(&run_.mark[node]) < mark && atomicMax(&run_.mark[node], mark) < mark;
   }
 
-  // -- a hop (functions of their own, so that each walk has the registers to itself) --
+  // -- calls --
+  //
+  // The dense walk is part of the kernel and the rest of a hop is called, so that the dense walk
+  // has the registers to itself. Calls get a walker by value: `this` must not leave the kernel, or
+  // the walker would lie in memory and the compiler would not know its pointers to be global or
+  // shared.
+
+  __device__ __noinline__ static void call_list_targets(walker walk) {
+    walk.list_targets();
+  }
+
+  /// Returns the sets that moved.
+  __device__ __noinline__ static std::uint32_t call_pull_targets(walker walk) {
+    walk.pull_targets();
+    return walk.moved_;
+  }
+
+  /// Computes all hubs, `count` of them. Returns the sets that moved.
+  __device__ __noinline__ static std::uint32_t call_pull_all_hubs(walker walk,
+                                                                  std::uint32_t count) {
+    walk.pull_hubs(
+        count, [&walk](std::uint32_t i) { return walk.run_.hubs[i]; }, [](node_id) {});
+    return walk.moved_;
+  }
+
+  // -- a hop --
 
   /// One part of this warp's work: numbers first, first + stride, ...
   struct work_share {
-    std::uint64_t first;
-    std::uint64_t stride;
+    std::uint32_t first;
+    std::uint32_t stride;
   };
 
-  /// Computes this warp's hubs of `count` and returns its share of what comes after. `hub(i)` gives
-  /// the node, `moved(node)` is called if any of its sets moved, at least once.
+  /// Computes this warp's hubs of `count`. `hub(i)` gives the node, `moved(node)` is called if any
+  /// of its sets moved, at least once.
   template <class Hub, class Moved>
-  __device__ work_share pull_hubs(std::uint32_t count, Hub&& hub, Moved&& moved) {
-    constexpr unsigned parts = Sets / hub_sets;
-    const std::uint64_t jobs = std::uint64_t{count} * parts;
+  __device__ void pull_hubs(std::uint32_t count, Hub&& hub, Moved&& moved) {
+    const std::uint64_t jobs = std::uint64_t{count} * hub_parts;
     for (std::uint64_t job = rank(); job < jobs; job += warps()) {
-      const node_id node = hub(static_cast<std::uint32_t>(job / parts));
-      const auto first_set = static_cast<unsigned>(job % parts) * hub_sets;
+      const node_id node = hub(static_cast<std::uint32_t>(job / hub_parts));
+      const auto first_set = static_cast<unsigned>(job % hub_parts) * hub_sets;
       if (pull_one<hub_sets>(node, graph_.in_offsets[node],
                              graph_.in_offsets[node + std::uint64_t{1}], first_set))
         moved(node);
     }
-    // A long row keeps its warp for the whole hop; if there are few, they get nothing else.
-    if (jobs > warps() / 8) return {rank(), warps()};
-    if (rank() < jobs) return {UINT64_MAX, 0};
-    return {rank() - jobs, warps() - jobs};
   }
 
-  __device__ __noinline__ void pull_all() {
-    const work_share share = pull_hubs(
-        __ldcg(&run_.counters->hubs), [this](std::uint32_t i) { return run_.hubs[i]; },
-        [](node_id) {});
+  /// Returns this warp's share of what comes after `count` hubs.
+  __device__ work_share share_beside_hubs(std::uint32_t count) const {
+    const std::uint64_t jobs = std::uint64_t{count} * hub_parts;
+    // A long row keeps its warp for the whole hop; if there are few, they get nothing else.
+    if (jobs > warps() / 8) return {rank(), warps()};
+    const auto taken = static_cast<std::uint32_t>(jobs);
+    if (rank() < taken) return {UINT32_MAX, 0};
+    return {rank() - taken, warps() - taken};
+  }
+
+  __device__ void pull_all() {
+    const std::uint32_t hubs = __ldcg(&run_.counters->hubs);
+    if (hubs != 0) moved_ |= call_pull_all_hubs(*this, hubs);
+    const work_share share = share_beside_hubs(hubs);
     // Several rounds of nodes share one load of offsets, if the grid has enough to do.
-    const std::uint64_t rounds =
-        min(max(graph_.nodes / (groups * warps()), std::uint64_t{1}), std::uint64_t{Sets});
-    const std::uint64_t tile = rounds * groups;
-    const std::uint64_t tiles = (graph_.nodes + tile - 1) / tile;
-    for (std::uint64_t t = share.first; t < tiles; t += share.stride)
-      pull_tile(t * tile, static_cast<unsigned>(rounds));
+    const auto rounds = static_cast<std::uint32_t>(
+        min(max(graph_.nodes / (groups * warps()), std::uint64_t{1}), std::uint64_t{Sets}));
+    const std::uint32_t tile = rounds * groups;
+    const auto tiles = static_cast<std::uint32_t>((graph_.nodes + tile - 1) / tile);
+    for (std::uint32_t t = share.first; t < tiles; t += share.stride)
+      pull_tile(std::uint64_t{t} * tile, rounds);
   }
 
   __device__ void pull_tile(std::uint64_t first, unsigned rounds) {
     const std::uint64_t begins = graph_.in_offsets[min(first + lane_, graph_.nodes)];
     const std::uint64_t ends = graph_.in_offsets[min(first + lane_ + 1, graph_.nodes)];
-    for (unsigned r = 0; r < rounds; ++r) {
-      const unsigned place = r * groups + lane_ / Sets;
-      pull_round(first + place, __shfl_sync(all_lanes, begins, place),
-                 __shfl_sync(all_lanes, ends, place));
+    if constexpr (groups == lanes) {
+      pull_round(first + lane_, begins, ends);
+    } else {
+      for (unsigned r = 0; r < rounds; ++r) {
+        const unsigned place = r * groups + lane_ / Sets;
+        pull_round(first + place, __shfl_sync(all_lanes, begins, place),
+                   __shfl_sync(all_lanes, ends, place));
+      }
     }
   }
 
@@ -397,22 +432,23 @@ private:
     if (is_mine) receive(at, set, a, sum);
   }
 
-  __device__ __noinline__ void pull_targets() {
+  __device__ void pull_targets() {
     const auto count = __ldcg(&run_.counters->targets[hop_]);
-    const work_share share = pull_hubs(
-        __ldcg(&run_.counters->hub_targets[hop_]),
-        [this](std::uint32_t i) { return run_.targets[graph_.nodes - 1 - i]; },
+    const auto hubs = __ldcg(&run_.counters->hub_targets[hop_]);
+    pull_hubs(
+        hubs, [this](std::uint32_t i) { return run_.targets[graph_.nodes - 1 - i]; },
         [this](node_id node) {
           // Several warps share a hub: the first that moves it lists it.
           bool first = false;
           if (lane_ == 0) first = reach(node, 2 * hop_ + 1);
           if (__shfl_sync(all_lanes, first, 0)) push_frontier(node);
         });
+    const work_share share = share_beside_hubs(hubs);
     const std::uint32_t tile = min(max(count / warps(), 1u), lanes);
     const std::uint32_t tiles = (count - 1) / tile + 1;
     if (count != 0)
-      for (std::uint64_t t = share.first; t < tiles; t += share.stride)
-        pull_listed(t * tile, static_cast<unsigned>(min(std::uint64_t{tile}, count - t * tile)));
+      for (std::uint32_t t = share.first; t < tiles; t += share.stride)
+        pull_listed(std::uint64_t{t} * tile, min(tile, count - t * tile));
     flush_frontier();
   }
 
@@ -483,20 +519,26 @@ private:
                                  std::int32_t to, unsigned set) {
     constexpr unsigned step = lanes / Width;
     constexpr std::int32_t chunk = step * gathers;
-    const auto offset = static_cast<std::int32_t>(lane_ / Width);
+    // What differs by lane is added outside of the loop: places within a chunk are constants then.
+    const unsigned offset = lane_ / Width;
     const float* deltas = before_ + set;
     double* products = memory_.products[threadIdx.x / lanes];
-    const in_edge* edge = graph_.in_edges + first;
+    double* mine = products + slot(lane_);
+    const in_edge* edge = graph_.in_edges + first + offset;
     const bool is_active = active_ >> set & 1u;
+    const unsigned everyone = __ballot_sync(all_lanes, true);
     double sum = 0.0;
-    for (; count > 0; count -= chunk, from -= chunk, to -= chunk, edge += chunk) {
-      const std::int32_t left = count - offset;
+    for (std::int32_t left = count - static_cast<std::int32_t>(offset); count > 0;
+         count -= chunk, left -= chunk, from -= chunk, to -= chunk, edge += chunk) {
       in_edge edges[gathers];
       float delta[gathers];
 #pragma unroll
       for (unsigned u = 0; u < gathers; ++u)
-        edges[u] = static_cast<std::int32_t>(u * step) < left ? load<step>(edge + offset + u * step)
+        edges[u] = static_cast<std::int32_t>(u * step) < left ? load<step>(edge + u * step)
                                                               : in_edge{0, 0.0f};
+      // ptxas would save registers by gathering before the next edge is loaded, so that every load
+      // waits for memory in turn. It moves nothing past a mask that it does not know.
+      __syncwarp(everyone);
 #pragma unroll
       for (unsigned u = 0; u < gathers; ++u) {
         const bool have = is_active && static_cast<std::int32_t>(u * step) < left;
@@ -510,7 +552,7 @@ private:
       } else {
 #pragma unroll
         for (unsigned u = 0; u < gathers; ++u)
-          products[slot(u * lanes + lane_)] = product(edges[u].weight, delta[u]);
+          mine[slot(u * lanes)] = product(edges[u].weight, delta[u]);
         __syncwarp();
         const std::int32_t last = min(to, chunk);
 #pragma unroll 4
