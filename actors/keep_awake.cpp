@@ -23,6 +23,8 @@ awake_actor::behavior_type keep_awake(awake_actor::pointer self, pipeline_core* 
   die_of_exceptions(self);
   const auto partner = self->spawn<caf::linked>(give_back);
   core->wake_up.attach(ring_for<awake_actor, stay_awake>(self));
+  // A predecessor may have died awake, and then nobody would ring.
+  self->send(handle_of<awake_actor>(self), stay_awake{});
   return {
       [self, core, partner](stay_awake) {
         if (core->waking.goes_on(core->clock.now())) self->send(partner, stay_awake{});

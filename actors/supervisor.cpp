@@ -102,7 +102,9 @@ void supervisor_state::start(child& which) {
   if (!which.worker) return;
   auto& slot = *core->workers[*which.worker];
   slot.incarnation += 1;
-  slot.up = true;
+  // A worker has two lanes; nothing is given to it while one of them is down.
+  slot.up = std::ranges::all_of(
+      children, [&](const child& each) { return each.worker != which.worker || each.up; });
   core->workers_changed.ring();
 }
 

@@ -4,6 +4,7 @@
 #include "engram/kernels/cuda/narrow.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace engram {
@@ -29,12 +30,30 @@ std::uint64_t device_bytes(const dataset& data) noexcept {
   const auto whole = &vram_budget::rounded;
   if (const auto* rows = data.collection()) {
     const row_bytes each(*rows);
+    // The last: what rounding moved, while it is being found out.
     return whole(rows->size() * each.padded) + whole(rows->size() * sizeof(float)) +
-           whole(rows->size() * each.narrow);
+           whole(rows->size() * each.narrow) + whole(each.narrow ? sizeof(float) : 0);
   }
   const auto& graph = *data.graph();
   return 2 * whole((graph.nodes() + 1) * sizeof(std::uint64_t)) +
          whole(graph.edges() * sizeof(cuda::in_edge)) + whole(graph.edges() * sizeof(node_id));
+}
+
+cuda_dataset outline_of(const dataset_ptr& data) {
+  static std::atomic<std::uint64_t> uploads{0};
+  cuda_dataset out;
+  out.data = data;
+  out.upload = ++uploads;
+  if (const auto* rows = data->collection()) {
+    out.rows.type = rows->type();
+    out.rows.rows = rows->size();
+    out.rows.dim = rows->dim();
+    out.rows.narrow_type = rows->type() == element_type::f32 ? element_type::bf16 : rows->type();
+  } else {
+    out.graph.nodes = data->graph()->nodes();
+    out.graph.edges = data->graph()->edges();
+  }
+  return out;
 }
 
 std::optional<device_fault> cuda_uploader::open() {
@@ -50,7 +69,7 @@ std::optional<device_fault> cuda_uploader::open() {
 std::optional<device_fault> cuda_uploader::upload(const dataset_ptr& data, vram_budget& budget,
                                                   cuda_dataset& out) {
   failure_ = cudaSuccess;
-  out.data = data;
+  out = outline_of(data);
   if (const auto* rows = data->collection())
     upload_rows(*rows, budget, out);
   else
@@ -112,14 +131,9 @@ void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budg
            std::memcpy(staging + r * each.padded, view.row(first + r), each.stored);
        });
   copy_plain(norms, view.inverse_norms, rows.size() * sizeof(float));
-  out.rows = {.data = data,
-              .type = rows.type(),
-              .rows = rows.size(),
-              .dim = rows.dim(),
-              .inverse_norms = reinterpret_cast<const float*>(norms),
-              .narrow = data,
-              .narrow_type = rows.type(),
-              .narrow_residual = 0.0f};
+  out.rows.data = data;
+  out.rows.narrow = data;
+  out.rows.inverse_norms = reinterpret_cast<const float*>(norms);
   if (each.narrow == 0) return;
   auto* narrow = add_memory(rows.size() * each.narrow, budget, out);
   device_memory residual;
@@ -132,7 +146,6 @@ void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budg
                        cudaMemcpyDeviceToHost, stream_.get()));
   note(cudaStreamSynchronize(stream_.get()));
   out.rows.narrow = narrow;
-  out.rows.narrow_type = element_type::bf16;
 }
 
 void cuda_uploader::upload_graph(const activation_graph& graph, vram_budget& budget,
@@ -153,12 +166,10 @@ void cuda_uploader::upload_graph(const activation_graph& graph, vram_budget& bud
        });
   copy_plain(out_offsets, view.out_offsets, offset_bytes);
   copy_plain(out_targets, view.out_targets, view.edges * sizeof(node_id));
-  out.graph = {.nodes = view.nodes,
-               .edges = view.edges,
-               .in_offsets = reinterpret_cast<const std::uint64_t*>(in_offsets),
-               .in_edges = reinterpret_cast<const cuda::in_edge*>(in_edges),
-               .out_offsets = reinterpret_cast<const std::uint64_t*>(out_offsets),
-               .out_targets = reinterpret_cast<const node_id*>(out_targets)};
+  out.graph.in_offsets = reinterpret_cast<const std::uint64_t*>(in_offsets);
+  out.graph.in_edges = reinterpret_cast<const cuda::in_edge*>(in_edges);
+  out.graph.out_offsets = reinterpret_cast<const std::uint64_t*>(out_offsets);
+  out.graph.out_targets = reinterpret_cast<const node_id*>(out_targets);
 }
 
 } // namespace engram

@@ -16,6 +16,9 @@ namespace engram {
 /// A dataset in a GPU's memory; one of `rows` and `graph` is in use.
 struct cuda_dataset {
   dataset_ptr data;
+  /// Number of this upload in the process, never used twice: what kept graphs go by, since a
+  /// dataset may come back to other memory.
+  std::uint64_t upload = 0;
   cuda::device_rows rows;
   cuda::device_graph graph;
   std::vector<device_memory> memory;
@@ -24,6 +27,9 @@ struct cuda_dataset {
 /// Returns the device memory that `upload` takes, in bytes: rows padded to 16 bytes, a bfloat16
 /// copy of float32 rows, norms; or both directions of a graph.
 std::uint64_t device_bytes(const dataset& data) noexcept;
+
+/// Returns what `upload` will make of `data`, without any memory: shapes and types.
+cuda_dataset outline_of(const dataset_ptr& data);
 
 /// Copies datasets to a GPU through two pieces of pinned memory, so that filling one overlaps
 /// copying the other. Not thread-safe.

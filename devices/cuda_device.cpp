@@ -38,6 +38,8 @@ constexpr int sleep_share = 8;
 constexpr auto longest_sleep = 500us;
 // How long a publication waits for the memory of retired datasets whose last batches still run.
 constexpr auto retirement_patience = 2s;
+// How long it waits for a stream to end its batch, which is long unless the batch hangs.
+constexpr auto claim_patience = 2s;
 constexpr std::size_t workspace_limit = 1u << 30; // of a lane
 constexpr std::uint64_t workspace_share = 32;     // of the budget: what a lane may take of it
 
@@ -50,6 +52,23 @@ std::string pci_bus_id_of(int ordinal) {
   return cudaDeviceGetPCIBusId(text.data(), static_cast<int>(text.size()), ordinal) == cudaSuccess
              ? text.data()
              : "";
+}
+
+/// Sets a flag for as long as it lives.
+class busy_mark {
+public:
+  explicit busy_mark(std::atomic<bool>& flag) noexcept : flag_(flag) { flag_ = true; }
+  ~busy_mark() { flag_ = false; }
+  busy_mark(const busy_mark&) = delete;
+  busy_mark& operator=(const busy_mark&) = delete;
+
+private:
+  std::atomic<bool>& flag_;
+};
+
+/// Returns true if `fault` means that the device is lost.
+bool is_loss(const device_fault& fault) noexcept {
+  return fault.kind == fault_class::sticky || fault.kind == fault_class::no_device;
 }
 
 /// One batch on its way through the device.
@@ -102,10 +121,11 @@ public:
   }
 
   ~cuda_device() override {
+    std::deque<job_ptr> dropped; // freed after the lock: what callbacks captured may be anything
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
-      waiting_.clear();
+      dropped.swap(waiting_);
     }
     wake_.notify_all();
     if (server_.joinable()) server_.join();
@@ -128,7 +148,8 @@ public:
 
   /// Small inputs are copied and launched in less time than it takes to wake a thread.
   bool is_quick(const work_batch& batch) const noexcept override {
-    return input_bytes(batch) <= quick_input_bytes;
+    // While memory is taken or freed, a launch may have to wait for the driver.
+    return input_bytes(batch) <= quick_input_bytes && !is_publishing_ && !disposer_.is_busy();
   }
   void run(work_batch_ptr batch, run_done done) override;
   result<void> publish(const dataset_ptr& data) override;
@@ -162,7 +183,7 @@ private:
   void finish(const job_ptr& work, std::optional<device_fault> fault);
   void answer(job& work, std::optional<device_fault> fault, std::vector<item_output> outputs);
   void release_lane(const job_ptr& work);
-  void lose(const device_fault& fault, bool injected);
+  void lose(const device_fault& fault);
 
   // -- the device's thread --
   void serve();
@@ -173,11 +194,12 @@ private:
 
   // -- datasets --
   std::shared_ptr<const cuda_dataset> resident_of(const work_batch& batch) const;
+  std::uint64_t growth_for(const lane_needs& needs) const noexcept;
   bool make_room(std::uint64_t bytes);
   error no_room(const dataset& data, std::uint64_t needed) const;
   error refuse(const device_fault& fault);
   std::optional<device_fault> grow_lanes(const cuda_dataset& resident);
-  cuda_lane& claim(cuda_lane& lane);
+  bool claim(cuda_lane& lane);
   void unclaim(cuda_lane& lane);
 
   const cuda_options options_;
@@ -187,11 +209,14 @@ private:
   const clock_source& clock_;
   const named_point alloc_, upload_, launch_, complete_, result_, reset_;
 
-  std::mutex publishing_; ///< one upload at a time
+  std::mutex publishing_;                  ///< one upload at a time
+  std::atomic<bool> is_publishing_{false}; ///< memory is being taken
   cuda_uploader uploader_;
   std::vector<std::weak_ptr<const cuda_dataset>> retired_; ///< some may have batches running
   std::deque<cuda_lane> lanes_;
-  disposer disposer_; ///< frees what was retired, since freeing waits for the whole GPU
+  disposer disposer_{[ordinal = options_.ordinal] {
+    cudaSetDevice(ordinal);
+  }}; ///< frees what was retired, since freeing waits for the whole GPU
 
   mutable std::mutex mutex_;
   std::condition_variable wake_; ///< the server: there is something to look at
@@ -203,7 +228,6 @@ private:
   cuda_lane* claimed_ = nullptr; ///< wanted by a publication
   std::uint32_t launching_ = 0;  ///< callers of `run` between taking a lane and handing over
   std::optional<device_fault> lost_;
-  bool only_injected_ = false; ///< the loss was, and reset undoes it
   bool stopping_ = false;
   std::vector<job_ptr> looked_at_; ///< of the server
   std::thread server_;
@@ -222,8 +246,7 @@ void cuda_device::run(work_batch_ptr batch, run_done done) {
   auto* lane = work->not_before == time_point{} ? take_lane() : nullptr;
   if (lane) return start(lock, *lane, std::move(work));
   waiting_.push_back(std::move(work));
-  lock.unlock();
-  wake_.notify_one();
+  wake_.notify_one(); // under the lock: after it the device may end
 }
 
 /// Returns a free lane that no publication waits for, or null.
@@ -244,7 +267,7 @@ std::optional<device_fault> cuda_device::admit(const job_ptr& work) {
   }
   const auto action = alloc_.point.fire();
   if (auto fault = injected_fault(alloc_.name, action)) {
-    if (fault->kind == fault_class::sticky) lose(*fault, true);
+    if (is_loss(*fault)) lose(*fault);
     return fault;
   }
   work->hung = action.what == fault_action::kind::hang;
@@ -264,17 +287,16 @@ void cuda_device::start(std::unique_lock<std::mutex>& lock, cuda_lane& lane, job
   begin(work);
   lock.lock();
   --launching_;
-  const bool stopping = stopping_;
+  wake_.notify_one(); // under the lock: after it the device may end
+  idle_.notify_all();
   lock.unlock();
-  wake_.notify_one();
-  if (stopping) idle_.notify_all();
 }
 
 void cuda_device::begin(const job_ptr& work) {
   work->begun = clock_.now();
   const auto action = launch_.point.fire();
   if (auto fault = injected_fault(launch_.name, action)) {
-    if (fault->kind == fault_class::sticky) lose(*fault, true);
+    if (is_loss(*fault)) lose(*fault);
     return finish(work, std::move(fault));
   }
   work->hung = action.what == fault_action::kind::hang;
@@ -288,6 +310,7 @@ void cuda_device::begin(const job_ptr& work) {
 
 /// Cuts the batch into pieces and launches the first one.
 std::optional<device_fault> cuda_device::prepare(job& work) {
+  cudaGetLastError(); // what others left on this thread is no fault of this batch
   if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU")) return fault;
   try {
     work.work = make_cuda_work(*work.batch, work.resident, has_filter_);
@@ -329,7 +352,7 @@ void cuda_device::conclude(const job_ptr& work) {
   if (!std::exchange(work->completed, true)) {
     const auto action = complete_.point.fire();
     if (auto fault = injected_fault(complete_.name, action)) {
-      if (fault->kind == fault_class::sticky) lose(*fault, true);
+      if (is_loss(*fault)) lose(*fault);
       return finish(work, std::move(fault));
     }
     work->piece_units = 0;
@@ -344,11 +367,9 @@ void cuda_device::conclude(const job_ptr& work) {
 void cuda_device::finish(const job_ptr& work, std::optional<device_fault> fault) {
   std::vector<item_output> outputs;
   if (fault) {
-    if (fault->kind == fault_class::sticky || fault->kind == fault_class::no_device)
-      lose(*fault, fault->message.starts_with("injected"));
-    else if (work->lane) // nothing of it may still write when the next batch comes
-      if (auto more = work->lane->drain(); more && more->kind == fault_class::sticky)
-        lose(*more, false);
+    if (is_loss(*fault)) lose(*fault);
+    if (work->lane) // nothing of it may still read or write when the next batch comes
+      if (const auto more = work->lane->drain(); more && is_loss(*more)) lose(*more);
   } else {
     outputs = work->work->outputs();
     if (result_.point.fire().what == fault_action::kind::corrupt) corrupt(outputs);
@@ -376,12 +397,10 @@ void cuda_device::release_lane(const job_ptr& work) {
 }
 
 /// From now on every batch fails with `fault`. Those on lanes are failed by the server.
-void cuda_device::lose(const device_fault& fault, bool injected) {
+void cuda_device::lose(const device_fault& fault) {
   {
     const std::lock_guard lock(mutex_);
-    if (!lost_) only_injected_ = injected;
-    only_injected_ = only_injected_ && injected;
-    if (!lost_) lost_ = fault;
+    if (!lost_ || (lost_->injected && !fault.injected)) lost_ = fault;
   }
   wake_.notify_one();
 }
@@ -391,7 +410,7 @@ bool cuda_device::reset() {
   if (action.what == fault_action::kind::hang || injected_fault(reset_.name, action)) return false;
   std::vector<job_ptr> given_up; // freed after the lock: what callbacks captured may be anything
   const std::lock_guard lock(mutex_);
-  if (lost_ && !only_injected_) return false; // the process never gets this GPU back
+  if (lost_ && !lost_->injected) return false; // the process never gets this GPU back
   lost_.reset();
   std::ranges::copy_if(active_, std::back_inserter(given_up),
                        [](const job_ptr& work) { return work->hung.load(); });
@@ -400,13 +419,15 @@ bool cuda_device::reset() {
     free_lanes_.push_back(std::exchange(work->lane, nullptr));
   }
   wake_.notify_one();
+  idle_.notify_all(); // a publication may wait for one of these lanes
   return true;
 }
 
 // -- the device's thread --
 
 void cuda_device::serve() {
-  cudaSetDevice(options_.ordinal);
+  if (const auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
+    lose(*fault);
   prctl(PR_SET_TIMERSLACK, 1UL); // sleeps are shorter than the usual slack
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -521,8 +542,10 @@ result<void> cuda_device::publish(const dataset_ptr& data) {
     if (residents_.contains(data->key)) return {};
   }
   if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
-  const auto needed = device_bytes(*data);
+  const busy_mark mark(is_publishing_);
+  const auto needed = device_bytes(*data) + growth_for(needs_of(outline_of(data), has_filter_));
   if (!make_room(needed)) return no_room(*data, needed);
+  cudaGetLastError(); // what the caller's thread has left is no fault of this upload
   if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
     return refuse(*fault);
   // Freed on the disposer's thread, whoever lets go of it last.
@@ -545,8 +568,21 @@ void cuda_device::retire(std::uint64_t key) {
   }
 }
 
+/// Returns what the lanes must take at least so that batches with `needs` fit.
+std::uint64_t cuda_device::growth_for(const lane_needs& needs) const noexcept {
+  std::uint64_t sum = 0;
+  const auto more = [](std::size_t wanted, std::size_t has) {
+    return wanted > has ? vram_budget::rounded(wanted) - vram_budget::rounded(has) : 0;
+  };
+  for (const auto& lane : lanes_)
+    sum += more(needs.in_bytes, lane.memory().in_bytes) +
+           more(needs.least_workspace, lane.memory().workspace_bytes);
+  return sum;
+}
+
 /// Returns whether `bytes` fit, waiting for what was retired to be freed if that may help.
 bool cuda_device::make_room(std::uint64_t bytes) {
+  if (bytes > budget_.total()) return false;
   const auto fits = [&] { return bytes <= budget_.total() - budget_.used(); };
   std::erase_if(retired_, [](const auto& each) { return each.expired(); });
   if (retired_.empty() && !disposer_.is_busy()) return fits();
@@ -554,7 +590,7 @@ bool cuda_device::make_room(std::uint64_t bytes) {
 }
 
 error cuda_device::no_room(const dataset& data, std::uint64_t needed) const {
-  const auto free = budget_.total() - budget_.used();
+  const auto free = std::min(needed, budget_.total() - budget_.used());
   return {ec::resource_exhausted,
           options_.name + " has no room for dataset " + describe(data) + ": it needs " +
               std::to_string(needed) + " bytes, " + std::to_string(free) + " of " +
@@ -563,7 +599,7 @@ error cuda_device::no_room(const dataset& data, std::uint64_t needed) const {
 }
 
 error cuda_device::refuse(const device_fault& fault) {
-  if (fault.kind == fault_class::sticky) lose(fault, fault.message.starts_with("injected"));
+  if (is_loss(fault)) lose(fault);
   const auto code = fault.kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
   return {code, options_.name + " could not take the dataset: " + fault.message};
 }
@@ -573,8 +609,10 @@ std::optional<device_fault> cuda_device::grow_lanes(const cuda_dataset& resident
   const auto needs = needs_of(resident, has_filter_);
   const auto most = static_cast<std::size_t>(
       std::min<std::uint64_t>(workspace_limit, budget_.total() / workspace_share));
-  for (auto& each : lanes_) {
-    auto& lane = claim(each);
+  for (auto& lane : lanes_) {
+    if (!claim(lane))
+      return device_fault{fault_class::transient, "a stream has been busy with one batch for too "
+                                                  "long"};
     auto fault = lane.grow(needs, most, budget_);
     unclaim(lane);
     if (fault) return fault;
@@ -582,13 +620,14 @@ std::optional<device_fault> cuda_device::grow_lanes(const cuda_dataset& resident
   return std::nullopt;
 }
 
-/// Waits until `lane` is free and takes it.
-cuda_lane& cuda_device::claim(cuda_lane& lane) {
+/// Waits until `lane` is free and takes it; false if it stays busy.
+bool cuda_device::claim(cuda_lane& lane) {
   std::unique_lock lock(mutex_);
   claimed_ = &lane;
-  idle_.wait(lock, [&] { return std::erase(free_lanes_, &lane) > 0; });
+  const bool taken =
+      idle_.wait_for(lock, claim_patience, [&] { return std::erase(free_lanes_, &lane) > 0; });
   claimed_ = nullptr;
-  return lane;
+  return taken;
 }
 
 void cuda_device::unclaim(cuda_lane& lane) {

@@ -72,7 +72,7 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
                         .device_in = device_in_.get(),
                         .out = out_.get(),
                         .workspace = workspace_.get(),
-                        .in_bytes = in_.bytes(),
+                        .in_bytes = std::min(in_.bytes(), device_in_.bytes()),
                         .out_bytes = out_.bytes(),
                         .workspace_bytes = workspace_.bytes()};
   if (now != memory_) graphs_.clear(); // they name the old memory

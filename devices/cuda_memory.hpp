@@ -6,7 +6,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -65,7 +67,10 @@ public:
     if (!share) return cudaErrorMemoryAllocation;
     void* at = nullptr;
     const auto code = cudaMalloc(&at, bytes ? bytes : 1);
-    if (code != cudaSuccess) return code;
+    if (code != cudaSuccess) {
+      cudaGetLastError(); // reported here, and not by the next launch as well
+      return code;
+    }
     share_ = std::move(*share);
     memory_.reset(static_cast<std::byte*>(at));
     bytes_ = bytes;
@@ -87,15 +92,23 @@ public:
   cudaError_t allocate(std::size_t bytes) noexcept {
     memory_.reset();
     bytes_ = 0;
+    ++allocations_;
     void* at = nullptr;
     const auto code = cudaHostAlloc(&at, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
-    if (code != cudaSuccess) return code;
+    if (code != cudaSuccess) {
+      cudaGetLastError();
+      return code;
+    }
     memory_.reset(static_cast<std::byte*>(at));
     bytes_ = bytes;
     return cudaSuccess;
   }
 
+  /// Returns how often this process has taken pinned memory; for tests of what must not take any.
+  static std::uint64_t allocations() noexcept { return allocations_; }
+
 private:
+  static inline std::atomic<std::uint64_t> allocations_{0};
   std::unique_ptr<std::byte, cuda_detail::free_pinned> memory_;
   std::size_t bytes_ = 0;
 };

@@ -15,6 +15,13 @@ class scoring_work : public cuda_work {
 public:
   std::size_t units() const noexcept override { return units_.size(); }
 
+  std::size_t fitting(std::size_t first, const lane_memory& memory) const noexcept override {
+    return most_that_fit(units() - first, [&](std::size_t count) {
+      return input_bytes(count, queries_of(first, count)) <= memory.in_bytes &&
+             count * sizeof(float) <= memory.out_bytes;
+    });
+  }
+
   void collect(const lane_memory& memory) override {
     const auto* scores = at<float>(memory.out, 0);
     std::copy(scores, scores + count_, scores_.begin() + static_cast<std::ptrdiff_t>(first_));
@@ -38,6 +45,9 @@ protected:
     for (std::uint32_t i = 0; i < items_.size(); ++i)
       item_of_.insert(item_of_.end(), items_[i].count, i);
   }
+
+  /// Returns the bytes of a piece's inputs.
+  virtual std::size_t input_bytes(std::size_t count, std::size_t queries) const noexcept = 0;
 
   std::size_t stride() const noexcept { return cuda::row_stride(dim_); }
   std::size_t queries_of(std::size_t first, std::size_t count) const noexcept {
@@ -73,13 +83,6 @@ public:
   score_work(const work_batch& batch, resident_ptr resident)
       : scoring_work(batch), resident_(std::move(resident)) {}
 
-  std::size_t fitting(std::size_t first, const lane_memory& memory) const noexcept override {
-    return most_that_fit(units() - first, [&](std::size_t count) {
-      return inputs(count, queries_of(first, count), stride()).layout.bytes() <= memory.in_bytes &&
-             count * sizeof(float) <= memory.out_bytes;
-    });
-  }
-
   std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     begin_piece(first, count);
     const inputs in(count, queries_, stride());
@@ -93,8 +96,7 @@ public:
   }
 
   piece_shape shape() const noexcept override {
-    return {static_cast<std::uint64_t>(operation::score), resident_->data->key, count_, queries_,
-            0};
+    return {static_cast<std::uint64_t>(operation::score), resident_->upload, count_, queries_, 0};
   }
 
   cudaError_t enqueue(const lane_memory& memory, cudaStream_t stream) const noexcept override {
@@ -103,6 +105,11 @@ public:
                        at<float>(memory.device_in, in.inverse_norms),
                        at<cuda::score_pair>(memory.device_in, in.pairs), count_,
                        at<float>(memory.out, 0), stream);
+  }
+
+protected:
+  std::size_t input_bytes(std::size_t count, std::size_t queries) const noexcept override {
+    return inputs(count, queries, stride()).layout.bytes();
   }
 
 private:
@@ -121,13 +128,6 @@ private:
 class similarity_work final : public scoring_work {
 public:
   explicit similarity_work(const work_batch& batch) : scoring_work(batch) {}
-
-  std::size_t fitting(std::size_t first, const lane_memory& memory) const noexcept override {
-    return most_that_fit(units() - first, [&](std::size_t count) {
-      return inputs(count, queries_of(first, count), stride()).layout.bytes() <= memory.in_bytes &&
-             count * sizeof(float) <= memory.out_bytes;
-    });
-  }
 
   std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     begin_piece(first, count);
@@ -153,6 +153,11 @@ public:
         at<float>(memory.device_in, in.queries), at<float>(memory.device_in, in.inverse_norms),
         dim_, at<float>(memory.device_in, in.targets),
         at<std::uint32_t>(memory.device_in, in.query_of), count_, at<float>(memory.out, 0), stream);
+  }
+
+protected:
+  std::size_t input_bytes(std::size_t count, std::size_t queries) const noexcept override {
+    return inputs(count, queries, stride()).layout.bytes();
   }
 
 private:

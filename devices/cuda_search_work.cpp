@@ -55,7 +55,8 @@ public:
   std::size_t fitting(std::size_t first, const lane_memory& memory) const noexcept override {
     const auto pass = pass_at(first);
     const auto end = pass == search_pass::filter ? filtered_ : order_.size();
-    return most_that_fit(end - first, [&](std::size_t count) {
+    constexpr std::size_t most = 32'768; // queries in one launch
+    return most_that_fit(std::min(end - first, most), [&](std::size_t count) {
       return search_inputs(count, rows().stride()).layout.bytes() <= memory.in_bytes &&
              search_results(count, max_k_).layout.bytes() <= memory.out_bytes &&
              cuda::search_workspace_bytes(rows(), count, max_k_, pass) <= memory.workspace_bytes;
@@ -79,7 +80,7 @@ public:
   }
 
   piece_shape shape() const noexcept override {
-    return {static_cast<std::uint64_t>(operation::search), resident_->data->key, count_, max_k_,
+    return {static_cast<std::uint64_t>(operation::search), resident_->upload, count_, max_k_,
             static_cast<std::uint64_t>(pass_at(first_))};
   }
 

@@ -46,7 +46,7 @@ public:
   }
 
   piece_shape shape() const noexcept override {
-    return {static_cast<std::uint64_t>(operation::spread), resident_->data->key, count_, top_, 0};
+    return {static_cast<std::uint64_t>(operation::spread), resident_->upload, count_, top_, 0};
   }
 
   cudaError_t enqueue(const lane_memory& memory, cudaStream_t stream) const noexcept override {

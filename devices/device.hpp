@@ -27,6 +27,7 @@ std::optional<fault_class> parse_fault_class(std::string_view name) noexcept;
 struct device_fault {
   fault_class kind = fault_class::transient;
   std::string message;
+  bool injected = false; ///< by a fault point: nothing is really broken
 };
 
 /// Where a batch's time on the device went, in seconds. `device_seconds` is the time the device was

@@ -16,7 +16,12 @@ namespace engram {
 /// of them last has no time. Thread-safe.
 class disposer {
 public:
-  disposer() : thread_([this] { work(); }) {}
+  /// `on_start` is the first thing that its thread does.
+  explicit disposer(std::function<void()> on_start = [] {})
+      : thread_([this, on_start = std::move(on_start)] {
+          on_start();
+          work();
+        }) {}
   ~disposer() { stop(); }
 
   /// Returns shared ownership of `thing`, whose last owner leaves destroying it to the disposer.

@@ -32,9 +32,9 @@ bool corrupt_one(item_output& output) noexcept {
 std::optional<device_fault> injected_fault(std::string_view site, const fault_action& action) {
   switch (action.what) {
   case fault_action::kind::fail:
-    return device_fault{action.fault, "injected fault at " + std::string(site)};
+    return device_fault{action.fault, "injected fault at " + std::string(site), true};
   case fault_action::kind::exit:
-    return device_fault{fault_class::sticky, "injected exit at " + std::string(site)};
+    return device_fault{fault_class::sticky, "injected exit at " + std::string(site), true};
   case fault_action::kind::none:
   case fault_action::kind::delay:
   case fault_action::kind::hang:

@@ -18,15 +18,16 @@ public:
   /// There was work at `now`. Returns true if the caller has to see to it that somebody keeps
   /// awake: nobody does.
   bool stir(time_point now) noexcept {
-    last_.store(now.time_since_epoch(), std::memory_order_relaxed);
-    return !awake_.load(std::memory_order_relaxed) && !awake_.exchange(true);
+    last_.store(now.time_since_epoch());
+    return !awake_.load() && !awake_.exchange(true);
   }
 
   /// Returns true if whoever keeps awake has to go on; after false nobody does any more.
   bool goes_on(time_point now) noexcept {
     if (now.time_since_epoch() - last_.load(std::memory_order_relaxed) <= patience_) return true;
     awake_.store(false);
-    return false;
+    // Work that came in between found somebody awake.
+    return now.time_since_epoch() < last_.load() && !awake_.exchange(true);
   }
 
 private:

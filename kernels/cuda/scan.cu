@@ -23,6 +23,17 @@ __host__ __device__ constexpr unsigned in_flight(unsigned queries) noexcept {
 constexpr unsigned most_queries = 4;
 constexpr unsigned blocks_at_once = 4;                  // of a multiprocessor, by their registers
 constexpr std::size_t shared_bytes_default = 48 * 1024; // more has to be asked for
+constexpr std::size_t shared_bytes_wanted = 96 * 1024;
+
+/// Returns the shared memory that a block may ask for, no more than is wanted.
+std::size_t shared_bytes_limit() noexcept {
+  int device = 0;
+  int most = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess)
+    return shared_bytes_default;
+  return std::min(static_cast<std::size_t>(most), shared_bytes_wanted);
+}
 
 __host__ __device__ constexpr unsigned padded_length(std::size_t stride) noexcept {
   return static_cast<unsigned>((stride + partial_sums - 1) / partial_sums * partial_sums);
@@ -116,8 +127,9 @@ cudaError_t launch(const Element* rows, const scan_shape& shape, const float* qu
   const auto kernel = scan<Queries, Element>;
   const std::size_t bytes = Queries * padded_length(shape.stride) * sizeof(float);
   if (bytes > shared_bytes_default) {
+    // The same limit for all: it is the kernel's, whichever thread launches it.
     const auto code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           static_cast<int>(bytes));
+                                           static_cast<int>(shared_bytes_limit()));
     if (code != cudaSuccess) return code;
   }
   // No more blocks than fit at once: each fetches the queries only once.
@@ -134,7 +146,7 @@ cudaError_t scan_some(const Element* rows, const scan_shape& shape, const float*
                       const float* inverse_norms, std::size_t left, std::uint64_t* maxima,
                       std::size_t& taken, cudaStream_t stream) noexcept {
   const bool fits = std::size_t{most_queries} * padded_length(shape.stride) * sizeof(float) <=
-                    2 * shared_bytes_default;
+                    shared_bytes_limit();
   taken = left >= most_queries && fits ? most_queries : std::min<std::size_t>(left, 2);
   switch (taken) {
   case most_queries:

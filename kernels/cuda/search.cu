@@ -36,10 +36,12 @@ __device__ inline float load(const __nv_bfloat16* at) {
 ///   dim 2^-22 |q'| |t'|      each of the tensor cores' additions is off by less than 2^-22 of
 ///                            what it adds to, since they align and cut off, and there are no
 ///                            more than dim of them
-///   2^-18                    the two sums in float32 and scaling by the norms
+///   dim 2^-28 + 2^-18        the final score's own sum in float32, dim / 32 additions in a row,
+///                            and scaling by the norms
 __device__ float filter_error(float query_residual, float row_residual, unsigned dim) {
   const float moved = query_residual + (1.0f + query_residual) * row_residual;
-  return 1.01f * (moved + static_cast<float>(dim) * 0x1p-22f) + 0x1p-18f;
+  const auto terms = static_cast<float>(dim);
+  return 1.01f * (moved + terms * 0x1p-22f) + terms * 0x1p-28f + 0x1p-18f;
 }
 
 /// Scales a query to length one, rounds it and bounds what the filter may get wrong. One block a
@@ -114,6 +116,7 @@ __global__ void rescore(const Element* rows, const float* row_inverse_norms, res
 
 // -- the end in one launch, for what fits into a block's shared memory --
 
+constexpr unsigned max_dim = 8192;
 constexpr unsigned finish_keys = 2048; // a power of two, for sorting
 constexpr unsigned finish_lanes = 16;  // of a row: few steps, all of them under way at once
 template <class Element>
@@ -266,8 +269,11 @@ cudaError_t finish_at_once(const device_rows& rows, const search_call& call, con
     const auto kernel = finish<Value, Element>;
     const auto bytes = static_cast<int>(
         query_length<finish_ahead<Element>>(static_cast<unsigned>(rows.stride())) * sizeof(float));
+    // The most that any dim takes: the limit is the kernel's, for all threads that launch it.
+    constexpr auto most =
+        static_cast<int>(query_length<finish_ahead<Element>>(max_dim) * sizeof(float));
     const auto code =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
     if (code != cudaSuccess) return code;
     kernel<<<static_cast<unsigned>(call.count), threads, bytes, stream>>>(
         maxima, work.groups, call.k, work.margin, data, rows.inverse_norms, shape_of(rows, work),
@@ -310,6 +316,7 @@ cudaError_t finish_in_steps(const device_rows& rows, const search_call& call, se
 
 search_pass faster_pass(const device_rows& rows, std::size_t count) noexcept {
   // A scan has one launch less and smaller groups; a filter reads half the bytes of float32 rows.
+  if (rows.rows > max_filter_rows) return search_pass::scan;
   const std::size_t few_rows = rows.type == element_type::f32 ? 32'768 : 262'144;
   return count == 1 && rows.rows <= few_rows ? search_pass::scan : search_pass::filter;
 }

@@ -2,13 +2,13 @@
 
 #include "engram/devices/cpu_device.hpp"
 #include "engram/devices/cuda_device.hpp"
+#include "engram/devices/cuda_memory.hpp"
 #include "engram/tests/devices/sample_work.hpp"
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <fstream>
 #include <future>
 #include <thread>
 
@@ -153,6 +153,71 @@ TEST_F(cuda_device_with_data, versions_are_published_and_retired_under_load) {
   EXPECT_GT(answered, 10u);
 }
 
+TEST_F(cuda_device_with_data, a_dataset_that_comes_back_is_not_read_from_where_it_was) {
+  const auto first = sample.collection(3'000, 32);
+  const auto other = sample.collection(3'000, 32);
+  const auto batch = batch_of(sample.search(first, 3, 10));
+  publish(first);
+  for (int i = 0; i < 16; ++i) // every stream has a graph for this shape
+    expect_right(batch);
+  gpu->retire(first->key);
+  publish(other);
+  publish(first);
+  for (int i = 0; i < 16; ++i)
+    expect_right(batch);
+}
+
+TEST_F(cuda_device_with_data, vectors_of_very_different_lengths_are_searched_at_once) {
+  const auto brief = sample.collection(2'000, 64);
+  const auto lasting = sample.collection(2'000, 8192);
+  publish(brief);
+  publish(lasting);
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t)
+    callers.emplace_back([&, t] {
+      sample_work own(static_cast<std::uint64_t>(20 + t));
+      for (int i = 0; i < 60; ++i) {
+        const auto batch = batch_of(own.search(t % 2 ? brief : lasting, own.number(1, 9), 5));
+        const auto outcome = run(batch);
+        ASSERT_FALSE(outcome.fault) << outcome.fault->message;
+        ASSERT_EQ(outcome.outputs, engine.compute(*batch));
+      }
+    });
+  for (auto& each : callers)
+    each.join();
+}
+
+TEST_F(cuda_device_with_data, a_publication_gets_the_stream_that_a_reset_frees) {
+  const auto rows = sample.collection(100, 8);
+  publish(rows);
+  const auto batch = batch_of(sample.search(rows, 2, 5));
+  ASSERT_TRUE(faults.arm("gpu0.complete=1*hang"));
+  const auto hung = start(batch);
+  expect_right(batch); // so that the hung one has reached its end
+  auto published = std::async(std::launch::async, [&] {
+    return gpu->publish(sample_work(9).graph(50'000, 3)).has_value(); // larger: every stream grows
+  });
+  EXPECT_EQ(published.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  EXPECT_TRUE(gpu->reset());
+  EXPECT_TRUE(published.get());
+  expect_right(batch);
+}
+
+TEST_F(cuda_device_with_data, a_publication_does_not_wait_for_ever_for_a_hung_stream) {
+  const auto rows = sample.collection(100, 8);
+  publish(rows);
+  const auto batch = batch_of(sample.search(rows, 2, 5));
+  ASSERT_TRUE(faults.arm("gpu0.launch=1*hang"));
+  const auto hung = start(batch);
+  const auto graph = sample.graph(50'000, 3);
+  const auto published = gpu->publish(graph);
+  ASSERT_FALSE(published);
+  EXPECT_EQ(published.error().code, ec::unavailable);
+  EXPECT_TRUE(gpu->reset());
+  publish(graph);
+  expect_right(batch_of(sample.spread(graph, 3)));
+}
+
 TEST_F(cuda_device_with_data, a_retired_dataset_gives_its_memory_back) {
   const auto rows = sample.collection(100'000, 64);
   publish(rows);
@@ -227,14 +292,6 @@ TEST_F(cuda_device_with_data, delays_and_hangs_hold_only_their_batch) {
   EXPECT_TRUE(gpu->reset());
 }
 
-std::size_t pinned_kilobytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmPin:") || line.starts_with("VmLck:"))
-      if (const auto value = std::stoul(line.substr(6)); value > 0) return value;
-  return 0;
-}
-
 TEST_F(cuda_device_with_data, ten_thousand_batches_grow_neither_device_nor_pinned_memory) {
   const auto rows = sample.collection(5'000, 96);
   const auto graph = sample.graph(2'000, 6);
@@ -254,12 +311,12 @@ TEST_F(cuda_device_with_data, ten_thousand_batches_grow_neither_device_nor_pinne
   std::size_t free_before = 0, free_after = 0, total = 0;
   ASSERT_EQ(cudaMemGetInfo(&free_before, &total), cudaSuccess);
   const auto budget_before = gpu->budget().used_bytes;
-  const auto pinned_before = pinned_kilobytes();
+  const auto pinned_before = pinned_memory::allocations();
   some(10'000);
   ASSERT_EQ(cudaMemGetInfo(&free_after, &total), cudaSuccess);
   EXPECT_GE(free_after, free_before);
   EXPECT_EQ(gpu->budget().used_bytes, budget_before);
-  EXPECT_EQ(pinned_kilobytes(), pinned_before);
+  EXPECT_EQ(pinned_memory::allocations(), pinned_before);
 }
 
 TEST(cuda_device, that_is_not_there_says_so) {

@@ -46,6 +46,9 @@ TEST_P(small_gpu_scores, of_listed_rows_have_the_bits_of_the_scalar_kernel) {
       cosine_kernels_for(isa::scalar)
           .score(asked.queries.row(q), asked.inverse_norms[q], stored.view(), ids, expected);
       EXPECT_EQ(out.fetch(), expected) << name_of(type) << " query " << q;
+      for (std::size_t i = 0; i < rows; ++i)
+        EXPECT_NEAR(expected[i], reference_cosine(asked.queries.row(q), stored.row(ids[i])),
+                    score_tolerance(targets.dim));
     }
   }
 }
@@ -64,6 +67,9 @@ TEST_P(small_gpu_scores, of_targets_in_the_request_have_the_bits_of_the_scalar_k
     cosine_kernels_for(isa::scalar)
         .similarity(asked.queries.row(q), asked.inverse_norms[q], targets.view(), expected);
     EXPECT_EQ(out.fetch(), expected) << "query " << q;
+    for (std::size_t i = 0; i < rows; ++i)
+      EXPECT_NEAR(expected[i], reference_cosine(asked.queries.row(q), targets.row(i)),
+                  score_tolerance(targets.dim));
   }
 }
 

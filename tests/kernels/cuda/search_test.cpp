@@ -167,6 +167,27 @@ TEST(gpu_search, finds_what_rounding_ranks_wrongly) {
     EXPECT_EQ(expect_same(stored_rows(data, type), asked, std::vector<std::uint32_t>(16, 2)), 0u);
 }
 
+TEST(gpu_search, small_scores_are_within_the_tolerance_of_float64) {
+  for (const std::size_t dim : {1u, 7u, 384u, 768u, 1000u, 1536u}) {
+    const auto data = random_matrix(500, dim, 16);
+    const query_set asked(random_matrix(6, dim, 17));
+    for (const auto type : all_types) {
+      const stored_rows stored(data, type);
+      const resident_rows resident(stored);
+      for (const auto pass : {search_pass::scan, search_pass::filter}) {
+        const auto got = search_on_gpu(resident, asked, std::vector<std::uint32_t>(6, 20), pass);
+        for (std::size_t q = 0; q < 6; ++q) {
+          ASSERT_TRUE(got[q]);
+          for (const auto& found : *got[q])
+            EXPECT_NEAR(found.score, reference_cosine(asked.queries.row(q), stored.row(found.id)),
+                        score_tolerance(dim))
+                << name_of(type) << " dim " << dim;
+        }
+      }
+    }
+  }
+}
+
 TEST(gpu_search, of_one_query_is_the_same_in_any_batch) {
   const auto data = random_matrix(30'000, 384, 14);
   const resident_rows resident(stored_rows(data, element_type::bf16));
