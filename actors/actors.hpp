@@ -6,7 +6,6 @@
 ///   callers --requests_waiting--> INGEST --entries_waiting--> BATCHER --orders_waiting--> ROUTER
 ///   ROUTER --jobs_waiting--> CPU_WORKER, GPU_WORKER --reports_waiting--> ROUTER
 ///   ROUTER --outcomes_waiting--> TELEMETRY --probes_wanted--> ROUTER
-///   INGEST, ROUTER --stay_awake--> KEEP_AWAKE
 ///   ROUTER --capacity_freed--> BATCHER        SUPERVISOR --workers_changed--> ROUTER
 
 #include "engram/actors/core.hpp"
@@ -32,7 +31,6 @@ struct outcomes_waiting {};
 struct probes_wanted {};
 struct capacity_freed {};
 struct workers_changed {};
-struct stay_awake {};
 struct stop_pipeline {};
 /// The timer that was armed as number `epoch` has come; an older one is stale.
 struct timer_due {
@@ -82,11 +80,6 @@ using telemetry_actor = caf::typed_actor<
     // INTERNAL: a breaker's time or a probe's time has come.
     caf::reacts_to<timer_due>>;
 
-/// KEEP_AWAKE, if runtime.spin_us asks for it: keeps the scheduler's thread from sleeping.
-using awake_actor = caf::typed_actor<
-    // INGEST and the ROUTER had work after a pause; its partner gives the message back.
-    caf::reacts_to<stay_awake>>;
-
 /// The SUPERVISOR: spawns and monitors all others, restarts them with limits.
 using supervisor_actor = caf::typed_actor<
     // The pipeline: end every actor, then yourself.
@@ -119,7 +112,6 @@ CAF_ADD_TYPE_ID(engram, (engram::outcomes_waiting))
 CAF_ADD_TYPE_ID(engram, (engram::probes_wanted))
 CAF_ADD_TYPE_ID(engram, (engram::capacity_freed))
 CAF_ADD_TYPE_ID(engram, (engram::workers_changed))
-CAF_ADD_TYPE_ID(engram, (engram::stay_awake))
 CAF_ADD_TYPE_ID(engram, (engram::stop_pipeline))
 CAF_ADD_TYPE_ID(engram, (engram::timer_due))
 CAF_ADD_TYPE_ID(engram, (engram::restart_due))
@@ -134,7 +126,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::outcomes_waiting)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::probes_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::capacity_freed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::workers_changed)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::stay_awake)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::stop_pipeline)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::timer_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::restart_due)

@@ -48,8 +48,7 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
                              std::unique_ptr<fault_points> points,
                              std::vector<std::unique_ptr<engram::device>> devices)
     : clock(time), faults(std::move(points)), numbers(names_of(devices)),
-      gate(initial.admission.max_in_flight), desk{clock, gate, numbers},
-      waking(std::chrono::microseconds{initial.runtime.spin_us}) {
+      gate(initial.admission.max_in_flight), desk{clock, gate, numbers} {
   const auto meaning = "kills the actor at its next message (exit)";
   exits = {&faults->site("actor.ingest", meaning), &faults->site("actor.batcher", meaning),
            &faults->site("actor.router", meaning), &faults->site("actor.telemetry", meaning)};

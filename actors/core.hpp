@@ -9,7 +9,6 @@
 #include "engram/actors/pending_request.hpp"
 #include "engram/actors/policy/breaker.hpp"
 #include "engram/actors/policy/cost_model.hpp"
-#include "engram/actors/policy/wakefulness.hpp"
 #include "engram/base/admission_gate.hpp"
 #include "engram/base/clock.hpp"
 #include "engram/config/options.hpp"
@@ -139,13 +138,6 @@ struct pipeline_core {
   handoff<std::size_t>
       probes_wanted;        ///< telemetry -> router: this half-open device gets no traffic
   doorbell workers_changed; ///< supervisor -> router: a worker died or came back
-
-  wakefulness waking; ///< of the scheduler's thread
-  doorbell wake_up;   ///< ingest, router -> keep_awake: there is work after a pause
-  /// A stage has work.
-  void stir() {
-    if (waking.is_on() && waking.stir(clock.now())) wake_up.ring();
-  }
 
   std::atomic<pipeline_state> state{pipeline_state::ready};
   std::atomic<duration> default_deadline{

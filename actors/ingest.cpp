@@ -17,7 +17,6 @@ ingest_actor::behavior_type ingest(ingest_actor::stateful_pointer<ingest_state> 
   return {
       [self, core](requests_waiting) {
         maybe_die(*core->exits.ingest);
-        core->stir();
         self->state.logic->on_requests();
       },
   };

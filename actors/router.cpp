@@ -30,10 +30,7 @@ router_actor::behavior_type router(router_actor::stateful_pointer<router_state> 
   core->probes_wanted.attach(ring_for<router_actor, probes_wanted>(self));
   return {
       [self](orders_waiting) { self->state.handle(self, [](auto& l) { l.on_orders(); }); },
-      [self](reports_waiting) {
-        self->state.core->stir();
-        self->state.handle(self, [](auto& l) { l.on_run_reports(); });
-      },
+      [self](reports_waiting) { self->state.handle(self, [](auto& l) { l.on_run_reports(); }); },
       [self](workers_changed) {
         self->state.handle(self, [](auto& l) { l.on_workers_changed(); });
       },

@@ -86,6 +86,5 @@ worker_actor spawn_worker(caf::actor_system& system, pipeline_core& core, std::s
 /// A worker's second lane, on the control actors' own thread: batches so small that waking another
 /// thread would take longer than `run` does.
 worker_actor spawn_quick_worker(caf::actor_system& system, pipeline_core& core, std::size_t index);
-awake_actor spawn_keep_awake(caf::actor_system& system, pipeline_core& core);
 
 } // namespace engram

@@ -81,7 +81,6 @@ void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent
     add(
         core->workers[i]->device->info().name + "_quick_worker",
         [i](caf::actor_system& s, pipeline_core& c) { return spawn_quick_worker(s, c, i); }, i);
-  if (core->waking.is_on()) add("keep_awake", spawn_keep_awake);
   add("router", spawn_router);
   add("batcher", spawn_batcher);
   add("ingest", spawn_ingest);
@@ -222,7 +221,6 @@ void detach_doorbells(pipeline_core& core) {
   core.probes_wanted.detach();
   core.capacity_freed.detach();
   core.workers_changed.detach();
-  core.wake_up.detach();
   for (auto& slot : core.workers) {
     slot->jobs.detach();
     slot->quick_jobs.detach();

@@ -137,8 +137,6 @@ std::vector<key> control_keys() {
      "pin the control threads to cores, for a process that owns its machine", restart},
     {"runtime", "scheduler_threads", ENGRAM_MEMBER(pipeline.runtime.scheduler_threads), range(1, 16),
      "threads that run the control actors", restart},
-    {"runtime", "spin_us", ENGRAM_MEMBER(pipeline.runtime.spin_us), range(0, 1e5),
-     "how long, in us, a control thread keeps looking for work before it sleeps; spares a wake-up", restart},
 
     {"supervisor", "restart_intensity", ENGRAM_MEMBER(pipeline.supervisor.restart_intensity), range(1, 1e6),
      "restarts of one actor within the period before giving up", live},

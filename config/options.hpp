@@ -76,8 +76,6 @@ struct cpu_options {
 struct runtime_options {
   bool pin_threads = false; ///< pin the actor threads to cores; for a process that owns its machine
   std::uint32_t scheduler_threads = 1; ///< threads that run the control actors; 1..16
-  /// How long a control thread keeps looking for work before it sleeps, in us; 0..1e5.
-  std::uint32_t spin_us = 0;
 };
 
 /// [supervisor]: how often an actor may die.

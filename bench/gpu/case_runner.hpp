@@ -12,7 +12,6 @@ struct run_settings {
   std::string gpu = "cuda:0";
   bool skip_cpu = false;
   bool pin_threads = false;      ///< in the pipeline cases
-  std::uint32_t spin_us = 0;     ///< runtime.spin_us, in the pipeline cases
   std::uint32_t cpu_threads = 0; ///< 0: one for each core
   repeat_limits limits;
 };

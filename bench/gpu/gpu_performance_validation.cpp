@@ -65,9 +65,6 @@ void add_options(CLI::App& app, command_line& asked) {
   app.add_flag("--list", asked.list, "print the names of the cases that would run");
   app.add_flag("--skip-cpu", settings.skip_cpu, "measure the GPU alone: no speedup, no break-even");
   app.add_flag("--pin", settings.pin_threads, "pin the pipeline's threads to cores");
-  app.add_option("--spin-us", settings.spin_us, "runtime.spin_us of the pipeline")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 100'000));
   app.add_option("--cpu-threads", settings.cpu_threads, "0: one for each core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

@@ -31,7 +31,6 @@ pipeline_options options_for(const run_settings& settings, bool flood) {
   options.batching.target_batch_size = flood ? 256 : 128;
   options.cpu.threads = settings.cpu_threads;
   options.runtime.pin_threads = settings.pin_threads;
-  options.runtime.spin_us = settings.spin_us;
   options.routing.shadow_share = 0; // nothing else works beside what is measured
   options.admission.default_deadline_ms = 60'000;
   return options;

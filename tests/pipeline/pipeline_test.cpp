@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <coroutine>
-#include <ctime>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -137,28 +136,6 @@ TEST(pipeline, many_threads_submit_while_versions_are_published) {
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(pipe->find("vectors")->version, 6u);
   EXPECT_EQ(pipe->health().devices.at(1).resident.size(), 1u) << "old versions left the GPU";
-}
-
-/// Returns the seconds of processor time that this process has taken.
-double processor_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-TEST(pipeline, that_spins_answers_as_usual_and_sleeps_when_nothing_comes) {
-  auto options = simulated();
-  options.runtime.spin_us = 300;
-  const auto pipe = start(std::move(options));
-  const auto rows = some_vectors();
-  ASSERT_TRUE(pipe->publish("vectors", rows));
-  for (std::size_t i = 0; i < 300; ++i)
-    ASSERT_EQ(pipe->submit(nearest_to(rows, i % 64)).get().output.hits.at(0).id, i % 64);
-  std::this_thread::sleep_for(100ms); // whatever the last requests left behind
-  const auto before = processor_seconds();
-  std::this_thread::sleep_for(500ms);
-  EXPECT_LT(processor_seconds() - before, 0.25) << "it must not spin for ever";
-  EXPECT_TRUE(pipe->stop(5s));
 }
 
 TEST(pipeline, a_cancelled_request_is_answered_once) {
