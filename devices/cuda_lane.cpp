@@ -4,6 +4,8 @@
 #include "engram/devices/cuda_error.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 namespace engram {
 
@@ -18,6 +20,15 @@ constexpr std::uint64_t stale_launches = 4096;
 /// Copies take whole steps, and so has memory.
 constexpr std::size_t whole_steps(std::size_t bytes) noexcept {
   return (bytes + cuda::copy_step - 1) / cuda::copy_step * cuda::copy_step;
+}
+
+/// Graphs can be switched off for tools that follow single launches.
+bool keeps_graphs() noexcept {
+  static const bool wanted = [] {
+    const char* said = std::getenv("ENGRAM_CUDA_GRAPHS");
+    return !said || std::string_view{said} != "0";
+  }();
+  return wanted;
 }
 
 double seconds_between(const cuda_event& from, const cuda_event& to) noexcept {
@@ -92,7 +103,7 @@ std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t
 
 cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes) {
   ++launches_;
-  auto* kept = graph_for({work.shape(), copied_bytes});
+  auto* kept = keeps_graphs() ? graph_for({work.shape(), copied_bytes}) : nullptr;
   if (!kept) return enqueue(work, copied_bytes, cudaEventRecordDefault);
   const bool came_before = kept->last_launch != 0;
   kept->last_launch = launches_;

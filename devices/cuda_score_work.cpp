@@ -3,11 +3,13 @@
 #include "engram/devices/cuda_work_kinds.hpp"
 #include "engram/kernels/cuda/score.hpp"
 
-#include <bit>
+#include <tbb/parallel_for.h>
 
 namespace engram {
 
 namespace {
+
+constexpr std::size_t parallel_copy_bytes = 1u << 20;
 
 /// What both have in common: one query for each item, one score for each unit. A piece takes along
 /// the queries of the items that it touches.
@@ -135,11 +137,17 @@ public:
     write_queries(at<float>(memory.in, in.queries), at<float>(memory.in, in.inverse_norms));
     auto* query = at<std::uint32_t>(memory.in, in.query_of);
     auto* targets = at<float>(memory.in, in.targets);
-    for (std::size_t i = 0; i < count; ++i) {
+    const auto write = [&](std::size_t i) {
       const auto& [payload, index] = units_[first + i];
       query[i] = query_of(i);
       write_row(targets + i * stride(), payload->targets.data() + index * dim_, dim_, stride());
-    }
+    };
+    // One core copies slower than the bus to the GPU carries.
+    if (count * stride() * sizeof(float) >= parallel_copy_bytes)
+      tbb::parallel_for(std::size_t{0}, count, write);
+    else
+      for (std::size_t i = 0; i < count; ++i)
+        write(i);
     return in.layout.bytes();
   }
 

@@ -141,10 +141,6 @@ void add_pipeline(std::vector<bench_case>& cases) {
   c.title = "Pipeline, search (10240x768 f32, 1 query, k 10)";
   c.work = {.op = operation::search, .rows = 10'240};
   cases.push_back(c);
-  c.name = "pipeline/similarity/10240x768";
-  c.title = "Pipeline, similarity (10240 targets in the request)";
-  c.work = {.op = operation::similarity, .items = 10'240};
-  cases.push_back(c);
 }
 
 } // namespace

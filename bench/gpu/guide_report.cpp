@@ -67,7 +67,7 @@ std::string rate_of_flood(const run_record& run) {
 std::string guide_text(const run_record& run) {
   std::string text;
   for (const auto* name : {"cosine_similarity_cpu_vs_gpu/10240", "cosine_search_resident/10240",
-                           "pipeline/search/10240x768/f32/q1", "pipeline/similarity/10240x768"})
+                           "pipeline/search/10240x768/f32/q1"})
     text += against_baseline(run, name);
   for (const auto* name : {"cosine_similarity_cpu_vs_gpu/10240", "cosine_search_resident/10240",
                            "cosine_search_resident/102400"})

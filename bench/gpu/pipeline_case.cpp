@@ -38,8 +38,6 @@ pipeline_options options_for(const run_settings& settings, bool flood) {
 
 request make_request(const work_shape& shape, const dataset_ptr& data, std::uint64_t seed) {
   auto payload = make_payload(shape, data, seed);
-  if (shape.op == operation::similarity)
-    return similarity_request{std::move(payload->queries), std::move(payload->targets), {}};
   return search_request{dataset_name, std::move(payload->queries), shape.k, {}};
 }
 
@@ -117,7 +115,7 @@ result<void> run_pipeline_case(const bench_case& what, const run_settings& setti
     if (auto published = (*pipe)->publish(dataset_name, (*data)->content); !published)
       return published.error();
   std::vector<request> requests;
-  for (std::uint64_t seed = 1; seed <= (what.work.op == operation::search ? input_sets : 4); ++seed)
+  for (std::uint64_t seed = 1; seed <= input_sets; ++seed)
     requests.push_back(make_request(what.work, *data, seed));
 
   tally warm, all;
