@@ -86,6 +86,7 @@ public:
         return report_usage_error(armed.error());
     if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
     server_->hold_readiness({});
+    log_what_is_missing();
     announce();
     return steer();
   }
@@ -118,6 +119,13 @@ private:
                    shape_of(*what), to_seconds(std::chrono::steady_clock::now() - begin));
     }
     return {};
+  }
+
+  /// Says what does not run where it was wanted: a GPU, or a dataset on one.
+  void log_what_is_missing() {
+    for (const auto& event : pipe_->events())
+      if (event.kind == "unavailable" || event.detail.starts_with("not resident"))
+        spdlog::info("{}: {}", event.subject, event.detail);
   }
 
   void announce() {
