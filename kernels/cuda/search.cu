@@ -1,6 +1,7 @@
 #include "engram/base/trace.hpp"
 #include "engram/kernels/cuda/by_type.cuh"
 #include "engram/kernels/cuda/canonical.cuh"
+#include "engram/kernels/cuda/carver.hpp"
 #include "engram/kernels/cuda/filter.hpp"
 #include "engram/kernels/cuda/scan.hpp"
 #include "engram/kernels/cuda/search.hpp"
@@ -176,25 +177,6 @@ __global__ void __launch_bounds__(most_threads)
 }
 
 // -- memory --
-
-/// Where the pieces of a workspace lie; with a null base it only counts.
-class carver {
-public:
-  explicit carver(void* base) noexcept : base_(static_cast<unsigned char*>(base)) {}
-
-  template <class T>
-  T* take(std::size_t count) noexcept {
-    constexpr std::size_t alignment = 256;
-    const auto at = used_;
-    used_ += (count * sizeof(T) + alignment - 1) / alignment * alignment;
-    return base_ ? reinterpret_cast<T*>(base_ + at) : nullptr;
-  }
-  std::size_t used() const noexcept { return used_; }
-
-private:
-  unsigned char* base_;
-  std::size_t used_ = 0;
-};
 
 struct workspace {
   std::size_t group_rows;

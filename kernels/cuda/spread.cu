@@ -1,3 +1,4 @@
+#include "engram/kernels/cuda/carver.hpp"
 #include "engram/kernels/cuda/select.hpp"
 #include "engram/kernels/cuda/spread.hpp"
 #include "engram/kernels/cuda/spread_hops.cuh"
@@ -47,24 +48,6 @@ unsigned blocks_for(std::size_t items) noexcept {
 }
 
 // -- the workspace --
-
-/// Hands out pieces of the workspace; with a base of 0 it measures.
-class carver {
-public:
-  explicit carver(void* base) : base_(static_cast<std::byte*>(base)) {}
-
-  template <class T>
-  T* take(std::size_t count) {
-    T* piece = reinterpret_cast<T*>(base_ + used_);
-    used_ += (count * sizeof(T) + 255) / 256 * 256;
-    return piece;
-  }
-  std::size_t used() const noexcept { return used_; }
-
-private:
-  std::byte* base_;
-  std::size_t used_ = 0;
-};
 
 /// For `top` up to max_spread_top: the groups of nodes that can hold an answer, then their nodes.
 struct best_buffers {
