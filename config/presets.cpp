@@ -158,9 +158,9 @@ gpu_speedup_threshold = 1.2
 }
 
 preset_info h100() {
-  // Measured (bench/README.md): resident search is faster there from one query on 720 rows on, score
-  // from 148 ids on; similarity with its targets in the request never is. The predicted speedup
-  // tells these apart better than any batch size.
+  // Measured (bench/README.md): resident search is faster there from one query on 720 rows on,
+  // score from 148 ids on; similarity with its targets in the request never is. The predicted
+  // speedup tells these apart better than any batch size.
   return {"h100", "NVIDIA H100, 80 GB", R"([gpu]
 gpu_min_batch_size = 1
 vram_safety_margin = 0.80

@@ -174,7 +174,8 @@ TEST(environment, leaves_the_variables_of_other_parts_alone) {
                                                            {"ENGRAM_DATA_DIR", "/data"},
                                                            {"ENGRAM_CONFIG", "e.toml"},
                                                            {"ENGRAM_PRESET", "a100"},
-                                                           {"ENGRAM_NVTX", "1"}, {"ENGRAM_CUDA_GRAPHS", "0"}}));
+                                                           {"ENGRAM_NVTX", "1"},
+                                                           {"ENGRAM_CUDA_GRAPHS", "0"}}));
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(changed_values(loaded->values), values_by_key{});
 }
