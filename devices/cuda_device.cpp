@@ -4,6 +4,7 @@
 #include "engram/devices/cuda_error.hpp"
 #include "engram/devices/cuda_lane.hpp"
 #include "engram/devices/cuda_work.hpp"
+#include "engram/devices/describe.hpp"
 #include "engram/devices/disposer.hpp"
 #include "engram/devices/fault_injection.hpp"
 #include "engram/kernels/cuda/filter.hpp"
@@ -42,10 +43,6 @@ constexpr auto retirement_patience = 2s;
 constexpr auto claim_patience = 2s;
 constexpr std::size_t workspace_limit = 1u << 30; // of a lane
 constexpr std::uint64_t workspace_share = 32;     // of the budget: what a lane may take of it
-
-std::string describe(const dataset& data) {
-  return '"' + data.name + "\" version " + std::to_string(data.version);
-}
 
 std::string pci_bus_id_of(int ordinal) {
   std::array<char, 32> text{};
@@ -161,15 +158,8 @@ public:
   bool reset() override;
 
 private:
-  struct named_point {
-    std::string name;
-    fault_point& point;
-  };
-  named_point site(fault_points& faults, std::string_view what, std::string_view meaning) const {
-    auto name = options_.name + '.';
-    name += what;
-    auto& point = faults.site(name, meaning);
-    return {std::move(name), point};
+  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning) const {
+    return make_fault_site(faults, options_.name, what, meaning);
   }
 
   // -- the way of a batch: admit, begin (a lane), one piece after the other, finish --
@@ -207,7 +197,7 @@ private:
   const bool has_filter_;
   vram_budget budget_; // outlives all memory below
   const clock_source& clock_;
-  const named_point alloc_, upload_, launch_, complete_, result_, reset_;
+  const fault_site alloc_, upload_, launch_, complete_, result_, reset_;
 
   std::mutex publishing_;                  ///< one upload at a time
   std::atomic<bool> is_publishing_{false}; ///< memory is being taken
@@ -543,11 +533,11 @@ result<void> cuda_device::publish(const dataset_ptr& data) {
   }
   if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
   const busy_mark mark(is_publishing_);
-  const auto needed = device_bytes(*data) + growth_for(needs_of(outline_of(data), has_filter_));
-  if (!make_room(needed)) return no_room(*data, needed);
   cudaGetLastError(); // what the caller's thread has left is no fault of this upload
   if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
     return refuse(*fault);
+  const auto needed = device_bytes(*data) + growth_for(needs_of(outline_of(data), has_filter_));
+  if (!make_room(needed)) return no_room(*data, needed);
   // Freed on the disposer's thread, whoever lets go of it last.
   auto resident = disposer_.shared(std::make_unique<cuda_dataset>());
   if (auto fault = uploader_.upload(data, budget_, *resident)) return refuse(*fault);

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace engram {
 
@@ -28,6 +29,14 @@ bool corrupt_one(item_output& output) noexcept {
 }
 
 } // namespace
+
+fault_site make_fault_site(fault_points& faults, std::string_view device, std::string_view what,
+                           std::string_view meaning) {
+  auto name = std::string{device} + '.';
+  name += what;
+  auto& point = faults.site(name, meaning);
+  return {std::move(name), point};
+}
 
 std::optional<device_fault> injected_fault(std::string_view site, const fault_action& action) {
   switch (action.what) {

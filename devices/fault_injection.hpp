@@ -5,10 +5,19 @@
 #include "engram/devices/work.hpp"
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace engram {
+
+/// A fault point of a device and its name, "gpu0.launch".
+struct fault_site {
+  std::string name;
+  fault_point& point;
+};
+fault_site make_fault_site(fault_points& faults, std::string_view device, std::string_view what,
+                           std::string_view meaning);
 
 /// Returns the fault that `action` makes at `site`; nothing when it makes none. `exit` is the death
 /// of the device's process, which is a sticky fault.

@@ -1,5 +1,6 @@
 #include "engram/devices/sim_device.hpp"
 
+#include "engram/devices/describe.hpp"
 #include "engram/devices/fault_injection.hpp"
 
 #include <algorithm>
@@ -61,10 +62,6 @@ std::uint64_t workspace_of(const work_batch& batch) noexcept {
   if (batch.op == operation::spread)
     bytes += batch.item_count() * batch.data->graph()->nodes() * spread_bytes_per_node;
   return bytes;
-}
-
-std::string describe(const dataset& data) {
-  return '"' + data.name + "\" version " + std::to_string(data.version);
 }
 
 // -- what it does at a time --
@@ -192,10 +189,6 @@ public:
   }
 
 private:
-  struct named_point {
-    std::string name;
-    fault_point& point;
-  };
   struct residence {
     dataset_ptr data;
     std::uint64_t bytes = 0;
@@ -203,11 +196,8 @@ private:
     bool retired = false;
   };
 
-  named_point site(fault_points& faults, std::string_view what, std::string_view meaning) const {
-    auto name = options_.name + '.';
-    name += what;
-    auto& point = faults.site(name, meaning);
-    return {std::move(name), point};
+  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning) const {
+    return make_fault_site(faults, options_.name, what, meaning);
   }
 
   std::string too_large(std::string_view what, std::uint64_t needed, std::uint64_t free) const {
@@ -395,7 +385,7 @@ private:
   const std::uint64_t budget_bytes_;
   const std::shared_ptr<const cpu_engine> engine_;
   alarm_clock& clock_;
-  const named_point alloc_, upload_, launch_, complete_, result_, reset_;
+  const fault_site alloc_, upload_, launch_, complete_, result_, reset_;
 
   mutable std::mutex mutex_;
   std::condition_variable delivered_;

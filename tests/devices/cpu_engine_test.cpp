@@ -9,6 +9,7 @@ namespace engram {
 namespace {
 
 using testing::batch_of;
+using testing::random_batch;
 using testing::sample_work;
 
 struct engine_case {
@@ -34,20 +35,6 @@ INSTANTIATE_TEST_SUITE_P(levels, cpu_engine_on, ::testing::ValuesIn(all_cases())
                            return std::string(to_string(p.param.level)) + "_" +
                                   std::to_string(p.param.threads) + "_threads";
                          });
-
-/// Returns a batch of several items, some of them the parts of one payload.
-work_batch_ptr random_batch(sample_work& sample, operation op, const dataset_ptr& data,
-                            std::size_t dim, std::size_t most_items) {
-  std::vector<work_item> items;
-  for (std::size_t n = sample.number(1, 4); n > 0; --n) {
-    const auto count = sample.number(1, most_items);
-    const auto payload = sample.payload(op, data, dim, count);
-    const auto cut = sample.number(0, count - 1);
-    if (cut > 0) items.push_back({payload, 0, cut});
-    items.push_back({payload, cut, count - cut});
-  }
-  return batch_of(std::move(items));
-}
 
 TEST_P(cpu_engine_on, tiny_batches_equals_the_reference) {
   sample_work sample(1);

@@ -16,6 +16,7 @@ namespace engram {
 namespace {
 
 using testing::batch_of;
+using testing::random_batch;
 using testing::sample_work;
 
 class cuda_device_with_data : public ::testing::Test {
@@ -52,19 +53,6 @@ protected:
   sample_work sample{7};
 };
 
-work_batch_ptr several(sample_work& sample, operation op, const dataset_ptr& data, std::size_t dim,
-                       std::size_t most_items) {
-  std::vector<work_item> items;
-  for (std::size_t n = sample.number(1, 4); n > 0; --n) {
-    const auto count = sample.number(1, most_items);
-    const auto payload = sample.payload(op, data, dim, count);
-    const auto cut = sample.number(0, count - 1);
-    if (cut > 0) items.push_back({payload, 0, cut});
-    items.push_back({payload, cut, count - cut});
-  }
-  return batch_of(std::move(items));
-}
-
 TEST_F(cuda_device_with_data, small_batches_of_every_operation_equal_the_cpu) {
   for (int round = 0; round < 12; ++round) {
     const auto dim = sample.number(1, 70);
@@ -76,7 +64,7 @@ TEST_F(cuda_device_with_data, small_batches_of_every_operation_equal_the_cpu) {
     publish(graph);
     for (const auto op :
          {operation::search, operation::similarity, operation::score, operation::spread})
-      expect_right(several(sample, op, op == operation::spread ? graph : rows, dim, 6));
+      expect_right(random_batch(sample, op, op == operation::spread ? graph : rows, dim, 6));
     gpu->retire(rows->key);
     gpu->retire(graph->key);
   }
@@ -115,7 +103,7 @@ TEST_F(cuda_device_with_data, four_streams_at_once_do_not_mix_their_data) {
   for (int i = 0; i < 160; ++i) {
     const auto op = std::array{operation::search, operation::score, operation::spread,
                                operation::similarity}[i % 4];
-    batches.push_back(several(sample, op, op == operation::spread ? graph : rows, 96, 30));
+    batches.push_back(random_batch(sample, op, op == operation::spread ? graph : rows, 96, 30));
   }
   std::vector<std::future<run_outcome>> futures;
   for (const auto& batch : batches)

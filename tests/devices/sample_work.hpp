@@ -151,4 +151,18 @@ inline work_batch_ptr batch_of(const payload_ptr& payload) {
   return batch_of(std::vector<work_item>{{payload, 0, payload->items()}});
 }
 
+/// Returns a batch of several items, some of them the parts of one payload.
+inline work_batch_ptr random_batch(sample_work& sample, operation op, const dataset_ptr& data,
+                                   std::size_t dim, std::size_t most_items) {
+  std::vector<work_item> items;
+  for (std::size_t n = sample.number(1, 4); n > 0; --n) {
+    const auto count = sample.number(1, most_items);
+    const auto payload = sample.payload(op, data, dim, count);
+    const auto cut = sample.number(0, count - 1);
+    if (cut > 0) items.push_back({payload, 0, cut});
+    items.push_back({payload, cut, count - cut});
+  }
+  return batch_of(std::move(items));
+}
+
 } // namespace engram::testing
