@@ -55,6 +55,7 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
   for (std::size_t i = 0; i < devices.size(); ++i) {
     auto slot = std::make_unique<worker_slot>();
     slot->device = std::move(devices[i]);
+    slot->device->listen([this, i](const device_event& event) { hear(i, event); });
     const auto& info = slot->device->info();
     slot->exit_site =
         &faults->site(info.name + ".worker", "kills the worker actor as it starts a batch (exit)");
@@ -64,6 +65,22 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
     breakers.emplace_back(breaker_limits_of(initial), i);
   }
   set_options(std::move(initial));
+}
+
+/// A device was lost or restored: telemetry hears of it, in the order of the events.
+void pipeline_core::hear(std::size_t device, const device_event& event) {
+  const auto now = clock.now();
+  events.add(now, "device", numbers.device_name(device), event.message);
+  if (event.what == device_event::kind::note) return;
+  const bool lost = event.what == device_event::kind::lost;
+  if (lost) numbers.count_worker_restart(device, event.cause);
+  device_report report;
+  report.what = lost ? device_report::kind::fatal : device_report::kind::restored;
+  report.device = device;
+  report.good = !lost;
+  report.cause = event.cause;
+  report.dispatched = now;
+  device_reports.push(std::move(report));
 }
 
 pipeline_core::~pipeline_core() {

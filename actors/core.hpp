@@ -41,13 +41,14 @@ struct run_report {
   time_point ended;
 };
 
-/// What the router tells telemetry about a run, or about a device that lost its worker.
+/// What telemetry hears about a run, or about a device that was lost.
 struct device_report {
   enum class kind : std::uint8_t {
-    outcome, ///< a primary run ended, well or badly
-    sample,  ///< a shadow run ended well: its time counts, its success does not
-    probe,   ///< a shadow run of a half-open device ended
-    fatal,   ///< the device is lost, hung or answers wrong
+    outcome,  ///< a primary run ended, well or badly
+    sample,   ///< a shadow run ended well: its time counts, its success does not
+    probe,    ///< a shadow run of a half-open device ended
+    fatal,    ///< the device is lost, hung or answers wrong
+    restored, ///< it was lost and is whole again
   };
   kind what = kind::outcome;
   std::size_t device = 0;
@@ -169,6 +170,8 @@ struct pipeline_core {
   void fail_everything(ec code, const std::string& message);
 
 private:
+  void hear(std::size_t device, const device_event& event);
+
   mutable std::mutex options_mutex_;
   std::shared_ptr<const pipeline_options> options_;
   std::size_t capacity_ = 0;

@@ -15,7 +15,7 @@ namespace engram {
 struct pipeline_event {
   std::uint64_t number = 0; ///< ascending from 1
   time_point when;
-  std::string kind; ///< "breaker", "restart", "publish", "drop", "fault", "reload", "unavailable"
+  std::string kind; ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload", "unavailable"
   std::string subject; ///< "gpu0", "batcher", "wordnet"
   std::string detail;  ///< "closed -> open: sticky", one line
 };

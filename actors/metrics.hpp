@@ -39,6 +39,7 @@ public:
   void count_launch(std::size_t device);
   void count_fallback(std::size_t device, const std::string& cause);
   void count_oom(std::size_t device);
+  const std::string& device_name(std::size_t device) const { return devices_[device]; }
   void count_worker_restart(std::size_t device, const std::string& cause);
   void count_actor_restart(const std::string& actor);
   /// Predicted CPU time / GPU time of the batch routed last.

@@ -47,6 +47,8 @@ void telemetry_logic::hear(const device_report& report, time_point now) {
   auto& guard = core_.breakers[report.device];
   if (report.dispatched < guard.proving_since()) return;
   switch (report.what) {
+  case device_report::kind::restored:
+    return guard.on_restored(now, report.cause);
   case device_report::kind::outcome:
     return guard.on_outcome(report.good, now, report.cause);
   case device_report::kind::sample:

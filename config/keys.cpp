@@ -106,6 +106,30 @@ std::vector<key> gpu_keys() {
      "longest time in half_open, in ms, before the GPU is disabled again", live},
     {"gpu.breaker", "probes_to_close", ENGRAM_MEMBER(pipeline.gpu.breaker.probes_to_close), range(1, 1000),
      "good shadow runs in a row that bring a GPU back", live},
+
+    {"gpu.host", "program", ENGRAM_MEMBER(pipeline.gpu.host.program), text("a path, or \"\"", nullptr),
+     "the engram binary that isolation = \"process\" runs; \"\": the daemon's own", restart},
+    {"gpu.host", "standby", ENGRAM_MEMBER(pipeline.gpu.host.standby), truth,
+     "keep a second runner ready to take over", restart},
+    {"gpu.host", "hang_timeout_ms", ENGRAM_MEMBER(pipeline.gpu.host.hang_timeout_ms), range(10, an_hour_in_ms),
+     "a runner that ends no batch for so long, in ms, is killed", restart},
+    {"gpu.host", "start_timeout_ms", ENGRAM_MEMBER(pipeline.gpu.host.start_timeout_ms), range(10, an_hour_in_ms),
+     "a child process that is not ready after so long, in ms, is killed", restart},
+    {"gpu.host", "crash_intensity", ENGRAM_MEMBER(pipeline.gpu.host.crash_intensity), range(1, 1e6),
+     "deaths of runners within the period before the GPU has to wait for its breaker", restart},
+    {"gpu.host", "crash_period_ms", ENGRAM_MEMBER(pipeline.gpu.host.crash_period_ms), range(1, an_hour_in_ms),
+     "the period of crash_intensity, in ms", restart},
+    {"gpu.host", "respawn_backoff_ms", ENGRAM_MEMBER(pipeline.gpu.host.respawn_backoff_ms), range(0, a_minute_in_ms),
+     "wait before the second start in a row of a child process, in ms; doubles", restart},
+    {"gpu.host", "max_respawn_backoff_ms", ENGRAM_MEMBER(pipeline.gpu.host.max_respawn_backoff_ms), range(0, an_hour_in_ms),
+     "longest wait before a start, in ms", restart},
+
+    {"gpu.verification", "check_share", ENGRAM_MEMBER(pipeline.gpu.verification.check_share), range(0, 1),
+     "share of a GPU's answers that the CPU checks after answering", live},
+    {"gpu.verification", "canary_interval_ms", ENGRAM_MEMBER(pipeline.gpu.verification.canary_interval_ms), range(0, an_hour_in_ms),
+     "an idle GPU is given a known-answer batch so often, in ms; 0: never", live},
+    {"gpu.verification", "evidence_directory", ENGRAM_MEMBER(pipeline.gpu.verification.evidence_directory), text("a path, or \"\"", nullptr),
+     "where batches with wrong answers are written; \"\": nowhere", live},
   };
 }
 
@@ -150,6 +174,8 @@ std::vector<key> control_keys() {
     {"faults", "points", ENGRAM_MEMBER(pipeline.faults.points),
      text("a list of SITE=TASK, such as \"gpu0.launch=5%return(transient)\"", fault_points_misfit),
      "deliberate trouble, armed at start", restart},
+    {"faults", "admin_enabled", ENGRAM_MEMBER(pipeline.faults.admin_enabled), truth,
+     "PUT /v1/admin/faults may arm fault points", restart},
   };
 }
 
@@ -247,6 +273,7 @@ std::string allowed_text(const key& which) {
 const std::vector<ordered_pair>& ordered_pairs() {
   static const std::vector<ordered_pair> all{
       {"gpu.breaker.cool_down_ms", "gpu.breaker.max_cool_down_ms"},
+      {"gpu.host.respawn_backoff_ms", "gpu.host.max_respawn_backoff_ms"},
       {"supervisor.backoff_ms", "supervisor.max_backoff_ms"}};
   return all;
 }

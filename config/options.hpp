@@ -44,6 +44,30 @@ struct gpu_options {
         5'000; ///< longest time in half_open before it is open again; 1..3.6e6
     std::uint32_t probes_to_close = 5; ///< good shadow runs in a row that close it; 1..1000
   } breaker;
+
+  /// [gpu.host]: the child processes of isolation = "process".
+  struct host_options {
+    std::string
+        program; ///< the `engram` binary to run them with; "": this process's own, if it is one
+    bool standby = true; ///< keep a second runner ready
+    double hang_timeout_ms =
+        1'000; ///< a runner that ends no batch for so long is killed; 10..3.6e6
+    double start_timeout_ms = 20'000; ///< one that is not ready after so long is killed; 10..3.6e6
+    std::uint32_t crash_intensity =
+        10; ///< deaths within the period before the GPU has to wait for its breaker; 1..1e6
+    double crash_period_ms = 10'000; ///< 1..3.6e6
+    double respawn_backoff_ms = 10;  ///< wait before the second start in a row; doubles; 0..60000
+    double max_respawn_backoff_ms = 10'000; ///< 0..3.6e6
+  } host;
+
+  /// [gpu.verification]: how a GPU that computes wrongly is found.
+  struct verification_options {
+    double check_share =
+        0.001; ///< share of a GPU's answers that the CPU checks after answering; 0..1
+    double canary_interval_ms =
+        1'000; ///< an idle GPU is given a known-answer batch so often; 0: never; 0..3.6e6
+    std::string evidence_directory; ///< where wrong answers are written; "": nowhere
+  } verification;
 };
 
 /// [batching]
@@ -90,7 +114,8 @@ struct supervisor_options {
 /// [faults]: deliberate trouble, `site=[p%][cnt*]task(arg)` with `->` chains.
 struct fault_options {
   std::vector<std::string>
-      points; ///< armed at start, for example "gpu0.launch=5%return(transient)"
+      points;                 ///< armed at start, for example "gpu0.launch=5%return(transient)"
+  bool admin_enabled = false; ///< PUT /v1/admin/faults may arm them
 };
 
 /// What a pipeline needs to start.

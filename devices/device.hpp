@@ -64,6 +64,19 @@ struct memory_budget {
   std::uint64_t budget_bytes = 0; ///< memory x vram_safety_margin for a GPU
 };
 
+/// What a device says of itself, outside any run.
+struct device_event {
+  enum class kind : std::uint8_t {
+    lost,     ///< what ran on it was failed; it cannot serve until it is restored
+    restored, ///< it can serve again: let it prove itself at once
+    note,     ///< for the log alone
+  };
+  kind what = kind::note;
+  std::string cause;   ///< a word of a bounded set, for metrics: "sticky", "hung"
+  std::string message; ///< one sentence for the log
+};
+using device_listener = std::function<void(const device_event&)>;
+
 /// Something that runs batches: a CPU, a GPU, or a pretended GPU. Thread-safe.
 class device {
 public:
@@ -94,6 +107,9 @@ public:
   virtual std::uint64_t workspace_bytes(const work_batch& batch) const noexcept = 0;
   /// Brings a device back after a sticky fault, with its resident data; true if it can serve again.
   virtual bool reset() { return true; }
+  /// Names who hears of its events, on a thread of the device, until the destructor returns. Call
+  /// once, before `run`. A device that cannot be restored says nothing.
+  virtual void listen(device_listener listener) { (void)listener; }
 };
 
 } // namespace engram

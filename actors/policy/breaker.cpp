@@ -42,10 +42,11 @@ void breaker::on_probe(bool good, time_point now, const std::string& cause) {
 void breaker::on_timer(time_point now) {
   if (!timer_ || now < *timer_) return;
   if (state_ == breaker_state::half_open) return open(now, "no verdict from probes in time");
-  good_probes_ = 0;
-  move_to(breaker_state::half_open, now, "cool-down over");
-  proving_since_ = now;
-  timer_ = now + limits_.half_open_timeout;
+  half_open(now, "cool-down over");
+}
+
+void breaker::on_restored(time_point now, const std::string& cause) {
+  if (state_ == breaker_state::open) half_open(now, cause);
 }
 
 void breaker::set_limits(breaker_limits limits) {
@@ -67,6 +68,13 @@ void breaker::open(time_point now, const std::string& cause) {
   std::uniform_real_distribution<double> factor{1.0 - limits_.jitter, 1.0 + limits_.jitter};
   timer_ = now + from_seconds(to_seconds(next_cool_down_) * factor(random_));
   next_cool_down_ = std::min(next_cool_down_ * 2, limits_.max_cool_down);
+}
+
+void breaker::half_open(time_point now, const std::string& cause) {
+  good_probes_ = 0;
+  move_to(breaker_state::half_open, now, cause);
+  proving_since_ = now;
+  timer_ = now + limits_.half_open_timeout;
 }
 
 void breaker::move_to(breaker_state to, time_point now, const std::string& cause) {

@@ -26,6 +26,7 @@ struct breaker_limits {
 ///
 ///   closed ----(success rate below the threshold, or a fatal fault)----> open
 ///   open ------(cool-down over; it doubles with every failed return)---> half_open
+///   open ------(the device was replaced by a healthy one)--------------> half_open
 ///   half_open -(probes_to_close good probes in a row)------------------> closed, window emptied
 ///   half_open -(one bad probe, a fatal fault, or half_open_timeout)----> open
 ///
@@ -40,6 +41,8 @@ public:
   void on_outcome(bool success, time_point now, const std::string& cause);
   /// The device is lost or hung: opens at once.
   void on_fatal(time_point now, const std::string& cause);
+  /// The device was lost and is whole again: an open breaker lets it prove itself at once.
+  void on_restored(time_point now, const std::string& cause);
   /// A shadow run ended, right (same answer as the CPU, in time) or not. Ignored unless half_open.
   void on_probe(bool good, time_point now, const std::string& cause);
   /// Call at or after `timer()`.
@@ -66,6 +69,7 @@ public:
 
 private:
   void open(time_point now, const std::string& cause);
+  void half_open(time_point now, const std::string& cause);
   void move_to(breaker_state to, time_point now, const std::string& cause);
 
   breaker_limits limits_;

@@ -71,8 +71,8 @@ TEST(keys, have_the_aliases_of_the_guide_and_no_others) {
 
 TEST(keys, that_change_live_are_those_of_the_control_loops) {
   const auto is_live = [](const std::string& key) {
-    for (const auto* section :
-         {"gpu.thresholds.", "gpu.breaker.", "batching.", "routing.", "admission.", "supervisor."})
+    for (const auto* section : {"gpu.thresholds.", "gpu.breaker.", "gpu.verification.", "batching.",
+                                "routing.", "admission.", "supervisor."})
       if (key.starts_with(section)) return true;
     return key == "gpu.gpu_min_batch_size" || key == "gpu.force_cpu_mode" ||
            key == "gpu.telemetry.performance_window_size";

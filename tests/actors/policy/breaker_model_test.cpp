@@ -57,6 +57,9 @@ struct model {
     if (now_in == state::closed) remember(false);
     if (now_in != state::open) open(now);
   }
+  void restored(time_point now) {
+    if (now_in == state::open) timer_fired(now);
+  }
   void probe(bool good, time_point now) {
     if (now_in != state::half_open) return;
     if (!good) {
@@ -100,6 +103,10 @@ struct pair_of {
   void fatal(time_point now) {
     real.on_fatal(now, "fatal");
     ideal.fatal(now);
+  }
+  void restored(time_point now) {
+    real.on_restored(now, "restored");
+    ideal.restored(now);
   }
   void probe(bool good, time_point now) {
     real.on_probe(good, now, "probe");
@@ -162,7 +169,7 @@ std::string check_chain(breaker& real, state end) {
   return at == end ? "" : "the last transition is missing";
 }
 
-constexpr int event_kinds = 7;
+constexpr int event_kinds = 8;
 
 void apply(pair_of& both, int event, time_point& now) {
   switch (event) {
@@ -182,6 +189,8 @@ void apply(pair_of& both, int event, time_point& now) {
   case 6: // the time has come
     now = std::max(now, both.real.timer().value_or(now));
     return both.timer(now);
+  case 7:
+    return both.restored(now);
   }
 }
 

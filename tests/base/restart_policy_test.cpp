@@ -1,4 +1,4 @@
-#include "engram/actors/policy/restart_policy.hpp"
+#include "engram/base/restart_policy.hpp"
 
 #include <gtest/gtest.h>
 
