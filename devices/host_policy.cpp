@@ -43,14 +43,10 @@ void host_policy::on_death(host_id id, std::string_view cause, time_point now) {
   start_what_is_due(now);
 }
 
-void host_policy::on_progress(bool busy, time_point now) {
-  busy_since_ = busy ? std::optional{now} : std::nullopt;
-}
-
 void host_policy::on_timer(time_point now) {
   for (auto& each : processes_)
     if (!each.ready && !each.killed && each.start_by <= now) kill(each, "start_timeout");
-  if (busy_since_ && serving_ && *busy_since_ + limits_.hang_timeout <= now) {
+  if (oldest_batch_ && serving_ && *oldest_batch_ + limits_.hang_timeout <= now) {
     kill(*find(*serving_), "hung");
     lose("hung");
     choose_serving();
@@ -67,7 +63,7 @@ std::optional<time_point> host_policy::timer() const noexcept {
     if (!each.ready && !each.killed) consider(each.start_by);
   for (const auto& each : planned_)
     consider(each.when);
-  if (busy_since_ && serving_) consider(*busy_since_ + limits_.hang_timeout);
+  if (oldest_batch_ && serving_) consider(*oldest_batch_ + limits_.hang_timeout);
   return first;
 }
 
@@ -115,7 +111,7 @@ void host_policy::kill(process& which, std::string_view cause) {
 void host_policy::lose(std::string_view cause) {
   actions_.push_back({action::kind::lost, host_role::runner, *serving_, cause});
   serving_.reset();
-  busy_since_.reset();
+  oldest_batch_.reset();
   lost_ = true;
 }
 

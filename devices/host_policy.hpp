@@ -59,8 +59,9 @@ public:
   void on_ready(host_id id, time_point now);
   /// A process ended, or could not be started. `cause`: a literal, "sticky", "exit", "killed".
   void on_death(host_id id, std::string_view cause, time_point now);
-  /// The serving runner was given its first batch after having none, ended one, or has none left.
-  void on_progress(bool busy, time_point now);
+  /// Since when the serving runner has had the oldest batch that it has not ended; nothing: it has
+  /// none.
+  void on_oldest_batch(std::optional<time_point> since) { oldest_batch_ = since; }
   /// Call at or after `timer()`.
   void on_timer(time_point now);
   std::optional<time_point> timer() const noexcept;
@@ -100,8 +101,8 @@ private:
   std::vector<start_due> planned_;
   std::vector<action> actions_;
   std::optional<host_id> serving_;
-  std::optional<time_point> busy_since_; ///< last progress of the serving runner while it has work
-  bool lost_ = false;                    ///< said so, and not restored since
+  std::optional<time_point> oldest_batch_;
+  bool lost_ = false; ///< said so, and not restored since
   bool crash_loop_ = false;
   host_id last_id_ = 0;
 };
