@@ -49,16 +49,18 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
                              std::vector<std::unique_ptr<engram::device>> devices)
     : clock(time), faults(std::move(points)), numbers(names_of(devices)),
       gate(initial.admission.max_in_flight), desk{clock, gate, numbers} {
-  const auto meaning = "kills the actor at its next message (exit)";
-  exits = {&faults->site("actor.ingest", meaning), &faults->site("actor.batcher", meaning),
-           &faults->site("actor.router", meaning), &faults->site("actor.telemetry", meaning)};
+  const auto exit_of = [this](const char* name) {
+    return &faults->site(name, "the actor at its next message", {fault_action::kind::exit});
+  };
+  exits = {exit_of("actor.ingest"), exit_of("actor.batcher"), exit_of("actor.router"),
+           exit_of("actor.telemetry")};
   for (std::size_t i = 0; i < devices.size(); ++i) {
     auto slot = std::make_unique<worker_slot>();
     slot->device = std::move(devices[i]);
     slot->device->listen([this, i](const device_event& event) { hear(i, event); });
     const auto& info = slot->device->info();
-    slot->exit_site =
-        &faults->site(info.name + ".worker", "kills the worker actor as it starts a batch (exit)");
+    slot->exit_site = &faults->site(info.name + ".worker", "the worker actor as it starts a batch",
+                                    {fault_action::kind::exit});
     slot->most_runs = 2 * std::size_t{info.streams};
     capacity_ += slot->most_runs;
     workers.push_back(std::move(slot));

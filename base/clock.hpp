@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <thread>
 
 namespace engram {
 
@@ -14,6 +15,8 @@ class clock_source {
 public:
   virtual ~clock_source() = default;
   virtual time_point now() const noexcept = 0;
+  /// Holds the calling thread up for `d`. A clock that a test turns moves its hands instead.
+  virtual void sleep_for(duration d) const { std::this_thread::sleep_for(d); }
 };
 
 /// The machine's monotonic clock.

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <new>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace engram {
@@ -43,8 +42,12 @@ public:
              const clock_source& clock)
       : info_{std::move(name), device_kind::cpu, processor_model(), physical_memory(), 1},
         engine_(level, threads), clock_(clock), launch_site_(info_.name + ".launch"),
-        launch_(faults.site(launch_site_, "start of a batch on the CPU: return, delay, hang")),
-        result_(faults.site(info_.name + ".result", "results of a batch on the CPU: corrupt")) {}
+        launch_(faults.site(
+            launch_site_, "start of a batch on the CPU",
+            {fault_action::kind::fail, fault_action::kind::delay, fault_action::kind::hang})),
+        result_(faults.site(info_.name + ".result",
+                            "results of a batch on the CPU: one bit is changed",
+                            {fault_action::kind::corrupt})) {}
 
   const device_info& info() const noexcept override { return info_; }
 
@@ -53,7 +56,7 @@ public:
     const auto action = launch_.fire();
     if (action.what == fault_action::kind::hang) return;
     // Nothing but this call works for the device, so being slow is keeping its caller.
-    if (action.what == fault_action::kind::delay) std::this_thread::sleep_for(action.wait);
+    if (action.what == fault_action::kind::delay) clock_.sleep_for(action.wait);
     run_outcome outcome;
     outcome.fault = injected_fault(launch_site_, action);
     if (!outcome.fault) compute(*batch, outcome);

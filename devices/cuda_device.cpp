@@ -96,13 +96,16 @@ public:
         has_filter_(cuda::filter_is_supported(properties.major, properties.minor)),
         budget_(static_cast<std::uint64_t>(static_cast<double>(properties.totalGlobalMem) *
                                            options_.vram_safety_margin)),
-        clock_(clock),
-        alloc_(site(faults, "alloc", "memory of a batch: return, delay, hang, exit")),
-        upload_(site(faults, "upload", "copy of a dataset to the device: return, exit")),
-        launch_(site(faults, "launch", "launch of a batch: return, delay, hang, exit")),
-        complete_(site(faults, "complete", "completion of a batch: return, delay, hang, exit")),
-        result_(site(faults, "result", "results of a batch: corrupt")),
-        reset_(site(faults, "reset", "reset of the device: return makes it fail")) {}
+        clock_(clock), alloc_(site(faults, "alloc", "memory of a batch",
+                                   {kind::fail, kind::delay, kind::hang, kind::exit})),
+        upload_(
+            site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
+        launch_(site(faults, "launch", "launch of a batch",
+                     {kind::fail, kind::delay, kind::hang, kind::exit})),
+        complete_(site(faults, "complete", "completion of a batch",
+                       {kind::fail, kind::delay, kind::hang, kind::exit})),
+        result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
+        reset_(site(faults, "reset", "reset of the device, which then stays lost", {kind::fail})) {}
 
   /// Takes streams and memory and starts the device's thread.
   std::optional<device_fault> open() {
@@ -158,8 +161,10 @@ public:
   bool reset() override;
 
 private:
-  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning) const {
-    return make_fault_site(faults, options_.name, what, meaning);
+  using kind = fault_action::kind;
+  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning,
+                  fault_tasks tasks) const {
+    return make_fault_site(faults, options_.name, what, meaning, tasks);
   }
 
   // -- the way of a batch: admit, begin (a lane), one piece after the other, finish --

@@ -169,24 +169,51 @@ private:
 
 } // namespace
 
+std::string_view to_string(fault_action::kind what) noexcept {
+  const auto* task = std::find_if(std::begin(tasks), std::end(tasks),
+                                  [&](const task_name& t) { return t.what == what; });
+  return task == std::end(tasks) ? std::string_view{} : task->name;
+}
+
+std::vector<std::string_view> fault_tasks::names() const {
+  std::vector<std::string_view> out;
+  for (const auto& task : tasks)
+    if (task.what != kind::none && has(task.what)) out.push_back(task.name);
+  return out;
+}
+
+std::string fault_tasks::to_string() const {
+  std::string out;
+  for (const auto name : names())
+    out.append(out.empty() ? "" : ", ").append(name);
+  return out;
+}
+
 result<fault_setting> parse_fault_setting(std::string_view text) {
   return setting_parser(trim(text)).parse();
 }
 
-result<std::vector<fault_setting>> parse_fault_settings(std::string_view text) {
+result<std::vector<fault_setting>> parse_fault_settings(std::span<const std::string> texts) {
   std::vector<fault_setting> settings;
-  for (std::size_t at = 0; at <= text.size();) {
-    const auto end = std::min(text.find(';', at), text.size());
-    const auto piece = trim(text.substr(at, end - at));
-    at = end + 1;
-    if (piece.empty()) continue;
-    auto setting = parse_fault_setting(piece);
+  for (const auto& text : texts) {
+    auto setting = parse_fault_setting(text);
     if (!setting) return std::move(setting).error();
     for (const auto& earlier : settings)
       if (earlier.site == setting->site)
         return error{ec::invalid_argument, "fault site " + quoted(setting->site) +
                                                " is set twice; chain its terms with '->' instead"};
     settings.push_back(*std::move(setting));
+  }
+  return settings;
+}
+
+std::vector<std::string> split_fault_settings(std::string_view text) {
+  std::vector<std::string> settings;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto end = std::min(text.find(';', at), text.size());
+    if (const auto piece = trim(text.substr(at, end - at)); !piece.empty())
+      settings.emplace_back(piece);
+    at = end + 1;
   }
   return settings;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,7 @@ struct fault_setting {
 /// there.
 result<fault_setting> parse_fault_setting(std::string_view text);
 
-/// Parses several, separated by ';'; empty ones are skipped. Naming a site twice is an error.
-result<std::vector<fault_setting>> parse_fault_settings(std::string_view text);
+/// Parses several. Naming a site twice is an error.
+result<std::vector<fault_setting>> parse_fault_settings(std::span<const std::string> texts);
 
 } // namespace engram

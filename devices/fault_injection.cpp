@@ -31,10 +31,10 @@ bool corrupt_one(item_output& output) noexcept {
 } // namespace
 
 fault_site make_fault_site(fault_points& faults, std::string_view device, std::string_view what,
-                           std::string_view meaning) {
+                           std::string_view meaning, fault_tasks tasks) {
   auto name = std::string{device} + '.';
   name += what;
-  auto& point = faults.site(name, meaning);
+  auto& point = faults.site(name, meaning, tasks);
   return {std::move(name), point};
 }
 

@@ -17,7 +17,7 @@ struct fault_site {
   fault_point& point;
 };
 fault_site make_fault_site(fault_points& faults, std::string_view device, std::string_view what,
-                           std::string_view meaning);
+                           std::string_view meaning, fault_tasks tasks);
 
 /// Returns the fault that `action` makes at `site`; nothing when it makes none. `exit` is the death
 /// of the device's process, which is a sticky fault.

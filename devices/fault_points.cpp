@@ -54,6 +54,7 @@ fault_action fault_point::fire_armed() noexcept {
 
 struct fault_points::entry {
   std::string meaning;
+  fault_tasks tasks{};
   fault_point point;
 
   void arm(std::shared_ptr<fault_point::program> program) {
@@ -64,18 +65,20 @@ struct fault_points::entry {
 
   site_info describe(const std::string& name) {
     std::lock_guard lock(point.mutex_);
-    return {name, meaning, point.program_ ? point.program_->text : "off", point.fired_};
+    return {name, meaning, tasks, point.program_ ? point.program_->text : "off", point.fired_};
   }
 };
 
 fault_points::fault_points(std::uint64_t seed) : seed_(seed) {}
 fault_points::~fault_points() = default;
 
-fault_point& fault_points::site(std::string_view name, std::string_view meaning) {
+fault_point& fault_points::site(std::string_view name, std::string_view meaning,
+                                fault_tasks tasks) {
   std::lock_guard lock(mutex_);
   auto& slot = sites_[std::string(name)];
   if (!slot) slot = std::make_unique<entry>();
   slot->meaning = meaning;
+  slot->tasks = tasks;
   return slot->point;
 }
 
@@ -85,16 +88,23 @@ result<void> fault_points::arm(std::string_view setting) {
   return arm_parsed({*std::move(parsed)});
 }
 
-result<void> fault_points::arm_all(std::string_view settings) {
+result<void> fault_points::arm_all(std::span<const std::string> settings) {
   auto parsed = parse_fault_settings(settings);
   if (!parsed) return std::move(parsed).error();
   return arm_parsed(*std::move(parsed));
 }
 
+result<void> fault_points::check(std::string_view setting) const {
+  auto parsed = parse_fault_setting(setting);
+  if (!parsed) return std::move(parsed).error();
+  std::lock_guard lock(mutex_);
+  return check_parsed(*parsed);
+}
+
 result<void> fault_points::arm_parsed(std::vector<fault_setting> settings) {
   std::lock_guard lock(mutex_);
   for (const auto& setting : settings)
-    if (!sites_.contains(setting.site)) return unknown_site(setting.site);
+    if (auto known = check_parsed(setting); !known) return known;
   for (auto& setting : settings) {
     auto program = std::make_shared<fault_point::program>();
     program->text = std::move(setting.program);
@@ -103,6 +113,18 @@ result<void> fault_points::arm_parsed(std::vector<fault_setting> settings) {
     const bool is_off = program->text == "off";
     sites_.find(setting.site)->second->arm(is_off ? nullptr : std::move(program));
   }
+  return {};
+}
+
+result<void> fault_points::check_parsed(const fault_setting& setting) const {
+  const auto found = sites_.find(setting.site);
+  if (found == sites_.end()) return unknown_site(setting.site);
+  const auto& tasks = found->second->tasks;
+  for (const auto& term : setting.terms)
+    if (!tasks.has(term.action.what))
+      return error{ec::invalid_argument, "fault site \"" + setting.site + "\" does not take " +
+                                             std::string(to_string(term.action.what)) +
+                                             "; it takes off, " + tasks.to_string()};
   return {};
 }
 

@@ -94,12 +94,16 @@ public:
         budget_bytes_(static_cast<std::uint64_t>(static_cast<double>(profile_.memory_bytes) *
                                                  options_.vram_safety_margin)),
         engine_(std::move(engine)), clock_(clock),
-        alloc_(site(faults, "alloc", "memory of a batch: return, delay, hang, exit")),
-        upload_(site(faults, "upload", "copy of a dataset to the device: return, exit")),
-        launch_(site(faults, "launch", "launch of a batch: return, delay, hang, exit")),
-        complete_(site(faults, "complete", "completion of a batch: return, delay, hang, exit")),
-        result_(site(faults, "result", "results of a batch: corrupt")),
-        reset_(site(faults, "reset", "reset of the device: return makes it fail")) {}
+        alloc_(site(faults, "alloc", "memory of a batch",
+                    {kind::fail, kind::delay, kind::hang, kind::exit})),
+        upload_(
+            site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
+        launch_(site(faults, "launch", "launch of a batch",
+                     {kind::fail, kind::delay, kind::hang, kind::exit})),
+        complete_(site(faults, "complete", "completion of a batch",
+                       {kind::fail, kind::delay, kind::hang, kind::exit})),
+        result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
+        reset_(site(faults, "reset", "reset of the device, which then stays lost", {kind::fail})) {}
 
   const sim_options& options() const noexcept { return options_; }
 
@@ -196,8 +200,10 @@ private:
     bool retired = false;
   };
 
-  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning) const {
-    return make_fault_site(faults, options_.name, what, meaning);
+  using kind = fault_action::kind;
+  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning,
+                  fault_tasks tasks) const {
+    return make_fault_site(faults, options_.name, what, meaning, tasks);
   }
 
   std::string too_large(std::string_view what, std::uint64_t needed, std::uint64_t free) const {

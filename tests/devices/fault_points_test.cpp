@@ -18,6 +18,8 @@ using ::testing::SizeIs;
 using kind = fault_action::kind;
 using namespace std::chrono_literals;
 
+constexpr fault_tasks any_task{kind::fail, kind::delay, kind::hang, kind::exit, kind::corrupt};
+
 // -- grammar --
 
 struct good_setting {
@@ -33,7 +35,7 @@ TEST_P(good_fault_setting, is_accepted_and_acted_out) {
   const auto& expected = GetParam();
   EXPECT_TRUE(check_fault_setting(expected.text));
   fault_points points;
-  auto& point = points.site("s", "");
+  auto& point = points.site("s", "", any_task);
   ASSERT_TRUE(points.arm(expected.text));
   const auto action = point.fire();
   EXPECT_EQ(action.what, expected.what);
@@ -73,7 +75,7 @@ TEST_P(bad_fault_setting, is_refused_with_what_is_wrong_and_what_is_allowed) {
   EXPECT_THAT(checked.error().message,
               AllOf(HasSubstr(GetParam().quoted), HasSubstr(GetParam().allowed)));
   fault_points points;
-  points.site("s", "");
+  points.site("s", "", any_task);
   EXPECT_EQ(points.arm(GetParam().text).error(), checked.error());
 }
 
@@ -114,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(fault_points, are_off_until_they_are_armed) {
   fault_points points;
-  auto& point = points.site("gpu0.launch", "launch of a batch");
+  auto& point = points.site("gpu0.launch", "launch of a batch", any_task);
   EXPECT_FALSE(point.fire());
   ASSERT_TRUE(points.arm("gpu0.launch=hang"));
   EXPECT_TRUE(point.fire());
@@ -125,8 +127,8 @@ TEST(fault_points, are_off_until_they_are_armed) {
 TEST(fault_points, refuse_an_unknown_site_and_list_the_known_ones) {
   fault_points points;
   EXPECT_THAT(points.arm("gpu0.launch=hang").error().message, HasSubstr("none"));
-  points.site("gpu0.launch", "");
-  points.site("cpu.launch", "");
+  points.site("gpu0.launch", "", any_task);
+  points.site("cpu.launch", "", any_task);
   const auto armed = points.arm("gpu1.launch=hang");
   ASSERT_FALSE(armed);
   EXPECT_EQ(armed.error().code, ec::not_found);
@@ -136,36 +138,62 @@ TEST(fault_points, refuse_an_unknown_site_and_list_the_known_ones) {
 
 TEST(fault_points, of_one_name_are_one) {
   fault_points points;
-  const auto& first = points.site("a", "once");
-  EXPECT_EQ(&points.site("a", "again"), &first);
+  const auto& first = points.site("a", "once", any_task);
+  EXPECT_EQ(&points.site("a", "again", any_task), &first);
   ASSERT_THAT(points.list(), SizeIs(1));
   EXPECT_EQ(points.list()[0].meaning, "again");
 }
 
 TEST(fault_points, arm_several_or_none) {
   fault_points points;
-  auto& a = points.site("a", "");
-  auto& b = points.site("b", "");
-  EXPECT_FALSE(points.arm_all("a=hang; b=boom"));
-  EXPECT_FALSE(points.arm_all("a=hang; c=hang"));
+  auto& a = points.site("a", "", any_task);
+  auto& b = points.site("b", "", any_task);
+  EXPECT_FALSE(points.arm_all(split_fault_settings("a=hang; b=boom")));
+  EXPECT_FALSE(points.arm_all(split_fault_settings("a=hang; c=hang")));
   EXPECT_FALSE(a.fire());
-  ASSERT_TRUE(points.arm_all(" a=hang ;; b=exit; "));
+  ASSERT_TRUE(points.arm_all(split_fault_settings(" a=hang ;; b=exit; ")));
   EXPECT_EQ(a.fire().what, kind::hang);
   EXPECT_EQ(b.fire().what, kind::exit);
-  EXPECT_TRUE(points.arm_all(""));
+  EXPECT_TRUE(points.arm_all({}));
+}
+
+TEST(fault_points, refuse_a_task_that_the_site_does_not_do_and_list_those_that_it_does) {
+  fault_points points;
+  auto& point = points.site("http.send", "", {kind::delay, kind::fail});
+  auto& other = points.site("a", "", any_task);
+  const std::vector<std::string> settings{"a=hang", "http.send=5%return->1*corrupt"};
+  for (const auto& refused : {points.arm("http.send=corrupt"), points.arm_all(settings),
+                              points.check("http.send=2*delay(1)->corrupt")}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ec::invalid_argument);
+    EXPECT_EQ(refused.error().message, "fault site \"http.send\" does not take corrupt; it takes "
+                                       "off, return, delay");
+  }
+  EXPECT_FALSE(point.is_armed());
+  EXPECT_FALSE(other.is_armed());
+  EXPECT_TRUE(points.arm("http.send=1*off->return"));
+}
+
+TEST(fault_points, can_be_checked_without_being_armed) {
+  fault_points points;
+  auto& point = points.site("a", "", any_task);
+  EXPECT_TRUE(points.check("a=hang"));
+  EXPECT_EQ(points.check("a=boom").error(), points.arm("a=boom").error());
+  EXPECT_EQ(points.check("b=hang").error(), points.arm("b=hang").error());
+  EXPECT_FALSE(point.is_armed());
 }
 
 TEST(fault_points, refuse_a_site_that_is_set_twice) {
   fault_points points;
-  points.site("a", "");
-  const auto armed = points.arm_all("a=hang;a=exit");
+  points.site("a", "", any_task);
+  const auto armed = points.arm_all(split_fault_settings("a=hang;a=exit"));
   ASSERT_FALSE(armed);
   EXPECT_THAT(armed.error().message, HasSubstr("\"a\" is set twice"));
 }
 
 TEST(fault_points, forget_the_old_program_when_armed_again) {
   fault_points points;
-  auto& point = points.site("a", "");
+  auto& point = points.site("a", "", any_task);
   ASSERT_TRUE(points.arm("a=2*hang"));
   EXPECT_EQ(point.fire().what, kind::hang);
   ASSERT_TRUE(points.arm("a=1*exit"));
@@ -184,7 +212,7 @@ std::vector<kind> fire_times(fault_point& point, int times) {
 
 TEST(fault_points, go_on_to_the_next_term_when_one_is_used_up) {
   fault_points points;
-  auto& point = points.site("a", "");
+  auto& point = points.site("a", "", any_task);
   ASSERT_TRUE(points.arm("a=2*hang->1*off->1*exit"));
   EXPECT_EQ(fire_times(point, 6),
             (std::vector{kind::hang, kind::hang, kind::none, kind::exit, kind::none, kind::none}));
@@ -192,7 +220,7 @@ TEST(fault_points, go_on_to_the_next_term_when_one_is_used_up) {
 
 TEST(fault_points, go_on_to_the_next_term_when_chance_passes_one_by) {
   fault_points points;
-  auto& point = points.site("a", "");
+  auto& point = points.site("a", "", any_task);
   ASSERT_TRUE(points.arm("a=50%3*hang->exit"));
   const auto fired = fire_times(point, 100);
   EXPECT_EQ(std::count(fired.begin(), fired.end(), kind::hang), 3);
@@ -201,7 +229,7 @@ TEST(fault_points, go_on_to_the_next_term_when_chance_passes_one_by) {
 
 TEST(fault_points, fire_about_as_often_as_they_should) {
   fault_points points(42);
-  auto& point = points.site("a", "");
+  auto& point = points.site("a", "", any_task);
   ASSERT_TRUE(points.arm("a=20%hang"));
   const auto fired = fire_times(point, 10'000);
   // Five standard deviations of 40.
@@ -211,7 +239,7 @@ TEST(fault_points, fire_about_as_often_as_they_should) {
 TEST(fault_points, repeat_themselves_for_the_same_seed_only) {
   const auto pattern = [](std::uint64_t seed, std::string name) {
     fault_points points(seed);
-    auto& point = points.site(name, "");
+    auto& point = points.site(name, "", any_task);
     EXPECT_TRUE(points.arm(name + "=50%hang"));
     return fire_times(point, 64);
   };
@@ -222,14 +250,15 @@ TEST(fault_points, repeat_themselves_for_the_same_seed_only) {
 
 TEST(fault_points, tell_what_is_armed_and_how_often_it_fired) {
   fault_points points;
-  auto& point = points.site("a", "where a batch starts");
-  points.site("b", "where it ends");
+  auto& point = points.site("a", "where a batch starts", any_task);
+  points.site("b", "where it ends", any_task);
   ASSERT_TRUE(points.arm("a=1*off->2*hang"));
   fire_times(point, 5);
   const auto listed = points.list();
   ASSERT_THAT(listed, SizeIs(2));
   EXPECT_EQ(listed[0].name, "a");
   EXPECT_EQ(listed[0].meaning, "where a batch starts");
+  EXPECT_EQ(listed[0].tasks.to_string(), "return, delay, hang, exit, corrupt");
   EXPECT_EQ(listed[0].setting, "1*off->2*hang");
   EXPECT_EQ(listed[0].fired, 2u);
   EXPECT_EQ(listed[1].setting, "off");
@@ -242,7 +271,7 @@ TEST(fault_points, tell_what_is_armed_and_how_often_it_fired) {
 TEST(fault_points, fire_while_others_arm_them) {
   constexpr int rounds = 2'000;
   fault_points points;
-  auto& point = points.site("a", "");
+  auto& point = points.site("a", "", any_task);
   std::atomic<std::uint64_t> fired{0};
   {
     std::vector<std::jthread> threads;

@@ -26,6 +26,9 @@ public:
     return time_point(clock_type::duration(now_.load(std::memory_order_relaxed)));
   }
 
+  /// Turns the hands on: whoever sleeps does so while nothing but the alarms happens.
+  void sleep_for(duration d) const override { advance_to(now() + d); }
+
   void call_at(time_point when, std::function<void()> action) override {
     std::lock_guard lock(mutex_);
     alarms_.emplace(when, std::move(action)); // equal keys keep the order of insertion
@@ -33,7 +36,7 @@ public:
 
   /// Turns the hands on by `d`; rings every alarm on the way, also those that alarms set.
   void advance(duration d) { advance_to(now() + d); }
-  void advance_to(time_point target) {
+  void advance_to(time_point target) const {
     while (auto action = take_due(target))
       action();
     set(std::max(target, now()));
@@ -55,11 +58,11 @@ public:
   }
 
 private:
-  void set(time_point t) noexcept {
+  void set(time_point t) const noexcept {
     now_.store(t.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
-  std::function<void()> take_due(time_point target) {
+  std::function<void()> take_due(time_point target) const {
     std::lock_guard lock(mutex_);
     if (alarms_.empty() || alarms_.begin()->first > target) return nullptr;
     auto node = alarms_.extract(alarms_.begin());
@@ -68,8 +71,8 @@ private:
   }
 
   mutable std::mutex mutex_;
-  std::multimap<time_point, std::function<void()>> alarms_;
-  std::atomic<clock_type::rep> now_;
+  mutable std::multimap<time_point, std::function<void()>> alarms_;
+  mutable std::atomic<clock_type::rep> now_; // sleeping, as `now`, is anybody's
 };
 
 } // namespace engram::testing
