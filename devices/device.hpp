@@ -77,6 +77,12 @@ struct device_event {
 };
 using device_listener = std::function<void(const device_event&)>;
 
+/// A process of its own that a device keeps, for people and for tests that end one.
+struct device_process {
+  std::string role; ///< "owner", "runner", "standby"
+  int pid = 0;
+};
+
 /// Something that runs batches: a CPU, a GPU, or a pretended GPU. Thread-safe.
 class device {
 public:
@@ -110,6 +116,8 @@ public:
   /// Names who hears of its events, on a thread of the device, until the destructor returns. Call
   /// once, before `run`. A device that cannot be restored says nothing.
   virtual void listen(device_listener listener) { (void)listener; }
+  /// Returns the child processes that it keeps now; none when it works in this process.
+  virtual std::vector<device_process> processes() const { return {}; }
 };
 
 } // namespace engram

@@ -267,6 +267,7 @@ health_report pipeline::health() const {
     each.success_rate = slot->success_rate;
     each.memory = slot->device->budget();
     each.restarts = slot->restarts;
+    each.processes = slot->device->processes();
     for (const auto& data : core.datasets.list())
       if (slot->device->is_resident(data->key)) each.resident.push_back(data->key);
     report.devices.push_back(std::move(each));

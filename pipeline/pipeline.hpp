@@ -48,7 +48,8 @@ struct device_health {
   double success_rate = 1.0; ///< of the outcome window
   memory_budget memory;
   std::uint64_t restarts = 0;
-  std::vector<std::uint64_t> resident; ///< keys of the datasets it holds
+  std::vector<std::uint64_t> resident;   ///< keys of the datasets it holds
+  std::vector<device_process> processes; ///< its child processes, if it works in some
 };
 
 struct health_report {
