@@ -181,7 +181,16 @@ activation_graph::from_csr(std::span<const std::uint64_t> in_offsets,
   return make(nodes, std::move(edges), std::move(labels));
 }
 
+std::shared_ptr<const activation_graph>
+activation_graph::borrow(const graph_view& view, std::shared_ptr<const void> keeper) {
+  std::shared_ptr<activation_graph> made{new activation_graph};
+  made->borrowed_ = view;
+  made->keeper_ = std::move(keeper);
+  return made;
+}
+
 graph_view activation_graph::view() const noexcept {
+  if (borrowed_) return *borrowed_;
   return {nodes(),
           edges(),
           in_offsets_.data(),
@@ -194,7 +203,7 @@ graph_view activation_graph::view() const noexcept {
 
 std::uint64_t activation_graph::resident_bytes() const noexcept {
   return 2 *
-         (in_offsets_.size() * sizeof(std::uint64_t) + edges() * (sizeof(node_id) + sizeof(float)));
+         ((nodes() + 1) * sizeof(std::uint64_t) + edges() * (sizeof(node_id) + sizeof(float)));
 }
 
 } // namespace engram

@@ -42,8 +42,15 @@ public:
   from_csr(std::span<const std::uint64_t> in_offsets, std::span<const node_id> in_sources,
            std::span<const float> in_weights, std::vector<std::string> labels = {});
 
-  std::size_t nodes() const noexcept { return in_offsets_.size() - 1; }
-  std::size_t edges() const noexcept { return in_sources_.size(); }
+  /// Returns a graph whose arrays lie elsewhere, in memory that `keeper` keeps alive. They are those
+  /// of another graph and are not checked again; null pointers make a graph that has its shape alone.
+  static std::shared_ptr<const activation_graph> borrow(const graph_view& view,
+                                                        std::shared_ptr<const void> keeper);
+
+  std::size_t nodes() const noexcept {
+    return borrowed_ ? borrowed_->nodes : in_offsets_.size() - 1;
+  }
+  std::size_t edges() const noexcept { return borrowed_ ? borrowed_->edges : in_sources_.size(); }
   graph_view view() const noexcept;
 
   bool has_labels() const noexcept { return !labels_.empty(); }
@@ -60,6 +67,8 @@ private:
   std::vector<node_id> in_sources_, out_targets_;
   std::vector<float> in_weights_, out_weights_;
   std::vector<std::string> labels_;
+  std::shared_ptr<const void> keeper_; ///< of `borrowed_`
+  std::optional<graph_view> borrowed_;
 };
 
 } // namespace engram

@@ -22,7 +22,19 @@ vector_collection::make(matrix_view<const float> rows, element_type type,
   return std::move(*builder).finish(std::move(labels), std::move(embedder));
 }
 
+std::shared_ptr<const vector_collection>
+vector_collection::borrow(const row_view& rows, std::shared_ptr<const void> keeper) {
+  std::shared_ptr<vector_collection> made{new vector_collection};
+  made->size_ = rows.rows;
+  made->dim_ = rows.dim;
+  made->type_ = rows.type;
+  made->borrowed_ = rows;
+  made->keeper_ = std::move(keeper);
+  return made;
+}
+
 row_view vector_collection::rows() const noexcept {
+  if (borrowed_) return *borrowed_;
   return {data_.get(), type_, size_, dim_, inverse_norms_.data()};
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,12 @@ public:
   make(matrix_view<const float> rows, element_type type = element_type::f32,
        std::vector<std::string> labels = {},
        std::shared_ptr<const text_embedder> embedder = nullptr);
+
+  /// Returns a collection of rows that lie elsewhere, in memory that `keeper` keeps alive. They are
+  /// those of another collection and are not checked again; null pointers make a collection that has
+  /// its shape alone.
+  static std::shared_ptr<const vector_collection> borrow(const row_view& rows,
+                                                         std::shared_ptr<const void> keeper);
 
   std::size_t size() const noexcept { return size_; }
   std::size_t dim() const noexcept { return dim_; }
@@ -60,6 +67,8 @@ private:
   };
   std::unique_ptr<std::byte[], aligned_free> data_;
   std::vector<float> inverse_norms_;
+  std::shared_ptr<const void> keeper_; ///< of `borrowed_`
+  std::optional<row_view> borrowed_;
   std::vector<std::string> labels_;
   std::shared_ptr<const text_embedder> embedder_;
   std::size_t size_ = 0;

@@ -67,7 +67,7 @@ protected:
   void write_queries(float* queries, float* inverse_norms) const noexcept {
     for (std::size_t q = 0; q < queries_; ++q) {
       const auto& payload = *items_[item_of_[first_] + q].payload;
-      write_row(queries + q * stride(), payload.queries.data(), dim_, stride());
+      write_row(queries + q * stride(), payload.query_rows().data(), dim_, stride());
       inverse_norms[q] = payload.inverse_norms.front();
     }
   }
@@ -140,7 +140,7 @@ public:
     const auto write = [&](std::size_t i) {
       const auto& [payload, index] = units_[first + i];
       query[i] = query_of(i);
-      write_row(targets + i * stride(), payload->targets.data() + index * dim_, dim_, stride());
+      write_row(targets + i * stride(), payload->target_rows().row(index).data(), dim_, stride());
     };
     // One core copies slower than the bus to the GPU carries.
     if (count * stride() * sizeof(float) >= parallel_copy_bytes)

@@ -72,7 +72,7 @@ public:
       const auto q = order_[first + i];
       const auto& [payload, index] = queries_[q];
       write_row(at<float>(memory.in, inputs.queries) + i * stride,
-                payload->queries.data() + index * payload->dim, payload->dim, stride);
+                payload->query_rows().row(index).data(), payload->dim, stride);
       at<float>(memory.in, inputs.inverse_norms)[i] = inverse_norm(q);
       at<std::uint32_t>(memory.in, inputs.k)[i] = payload->k;
     }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace engram {
@@ -25,18 +26,26 @@ struct work_payload {
   std::vector<float> inverse_norms;         ///< one for each row of `queries`
   std::uint32_t k = 0;                      ///< search
   std::vector<float> targets;               ///< similarity: [m, dim]
+  /// Where the queries and the targets lie if not in the vectors: in memory of somebody else, who
+  /// keeps it until the batch is answered.
+  std::span<const float> borrowed_queries, borrowed_targets;
   std::vector<row_id> ids;                  ///< score
   std::vector<std::vector<seed>> seed_sets; ///< spread
   spread_options spread;                    ///< spread: for every seed set
 
   matrix_view<const float> query_rows() const noexcept {
-    return {queries.data(), dim ? queries.size() / dim : 0, dim};
+    return rows_of(borrowed_queries.empty() ? std::span{queries} : borrowed_queries);
   }
   matrix_view<const float> target_rows() const noexcept {
-    return {targets.data(), dim ? targets.size() / dim : 0, dim};
+    return rows_of(borrowed_targets.empty() ? std::span{targets} : borrowed_targets);
   }
   /// Returns the number of items: queries, targets, ids or seed sets.
   std::size_t items() const noexcept;
+
+private:
+  matrix_view<const float> rows_of(std::span<const float> numbers) const noexcept {
+    return {numbers.data(), dim ? numbers.size() / dim : 0, dim};
+  }
 };
 
 using payload_ptr = std::shared_ptr<const work_payload>;
