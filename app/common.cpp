@@ -36,7 +36,14 @@ result<configuration> load(const common_options& common) {
   sources.environment = environment_variables();
   sources.flags = common.flags;
   if (!common.data_dir.empty()) sources.flags.emplace_back("datasets.directory", common.data_dir);
-  return load_configuration(sources);
+  auto config = load_configuration(sources);
+  // The children of `isolation = "process"` are this program again.
+  if (config && config->values.pipeline.gpu.host.program.empty()) {
+    std::error_code unknown;
+    config->values.pipeline.gpu.host.program =
+        std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+  }
+  return config;
 }
 
 std::filesystem::path store_directory(const options& values) {

@@ -25,8 +25,13 @@ milliseconds whole_milliseconds(double ms) {
   return milliseconds{static_cast<std::int64_t>(ms)};
 }
 
-/// A process that owns its machine pins its threads unless told otherwise.
+/// A process that owns its machine pins its threads and keeps GPUs in child processes unless told
+/// otherwise.
 configuration for_daemon(configuration config) {
+  if (config.values.pipeline.gpu.isolation.empty()) {
+    config.values.pipeline.gpu.isolation = "process";
+    config.origins.at("gpu.isolation") = "default of the daemon";
+  }
   if (config.origins.at("runtime.pin_threads") == "default") {
     config.values.pipeline.runtime.pin_threads = true;
     config.origins.at("runtime.pin_threads") = "default of the daemon";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 namespace engram {
@@ -23,6 +24,22 @@ struct row_bytes {
         narrow(rows.type() == element_type::f32 ? cuda::row_stride(rows.dim()) * narrow_bytes : 0) {
   }
 };
+
+void place_rows(const std::byte* data, const std::byte* norms, const std::byte* narrow,
+                cuda_dataset& out) noexcept {
+  out.rows.data = data;
+  out.rows.inverse_norms = reinterpret_cast<const float*>(norms);
+  out.rows.narrow = narrow;
+}
+
+void place_graph(const std::byte* in_offsets, const std::byte* in_edges,
+                 const std::byte* out_offsets, const std::byte* out_targets,
+                 cuda_dataset& out) noexcept {
+  out.graph.in_offsets = reinterpret_cast<const std::uint64_t*>(in_offsets);
+  out.graph.in_edges = reinterpret_cast<const cuda::in_edge*>(in_edges);
+  out.graph.out_offsets = reinterpret_cast<const std::uint64_t*>(out_offsets);
+  out.graph.out_targets = reinterpret_cast<const node_id*>(out_targets);
+}
 
 } // namespace
 
@@ -56,6 +73,39 @@ cuda_dataset outline_of(const dataset_ptr& data) {
   return out;
 }
 
+cudaError_t share(const cuda_dataset& dataset, resident_memory& out) {
+  for (const auto& each : dataset.shared) {
+    auto& part = out.parts.emplace_back();
+    part.bytes = each.bytes();
+    if (const auto code = each.share(part.handle); code != cudaSuccess) return code;
+  }
+  out.detail = std::bit_cast<std::uint32_t>(dataset.rows.narrow_residual);
+  return cudaSuccess;
+}
+
+std::optional<device_fault> map_shared(int ordinal, const dataset_ptr& data,
+                                       const resident_memory& memory, cuda_dataset& out) {
+  out = outline_of(data);
+  std::vector<const std::byte*> at;
+  for (const auto& part : memory.parts) {
+    auto& mapped = out.shared.emplace_back();
+    if (auto fault = cuda_fault(mapped.map(ordinal, part.handle, part.bytes),
+                                "mapping \"" + data->name + '"')) {
+      out.shared.clear();
+      return fault;
+    }
+    at.push_back(mapped.get());
+  }
+  out.rows.narrow_residual = std::bit_cast<float>(static_cast<std::uint32_t>(memory.detail));
+  if (data->collection() && at.size() >= 2)
+    place_rows(at[0], at[1], at.size() > 2 ? at[2] : at[0], out);
+  else if (data->graph() && at.size() == 4)
+    place_graph(at[0], at[1], at[2], at[3], out);
+  else
+    return device_fault{fault_class::transient, "the memory is not that of \"" + data->name + '"'};
+  return std::nullopt;
+}
+
 std::optional<device_fault> cuda_uploader::open() {
   failure_ = cudaSuccess;
   note(make(stream_));
@@ -75,7 +125,10 @@ std::optional<device_fault> cuda_uploader::upload(const dataset_ptr& data, vram_
   else
     upload_graph(*data->graph(), budget, out);
   note(cudaStreamSynchronize(stream_.get()));
-  if (failure_ != cudaSuccess) out.memory.clear();
+  if (failure_ != cudaSuccess) {
+    out.memory.clear();
+    out.shared.clear();
+  }
   return cuda_fault(failure_, "uploading \"" + data->name + '"');
 }
 
@@ -86,6 +139,11 @@ bool cuda_uploader::note(cudaError_t code) noexcept {
 }
 
 std::byte* cuda_uploader::add_memory(std::size_t bytes, vram_budget& budget, cuda_dataset& out) {
+  if (sharing_ordinal_) {
+    auto& memory = out.shared.emplace_back();
+    note(memory.allocate(*sharing_ordinal_, bytes, budget));
+    return memory.get();
+  }
   auto& memory = out.memory.emplace_back();
   note(memory.allocate(bytes, budget));
   return memory.get();
@@ -119,6 +177,7 @@ void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budg
   const auto view = rows.rows();
   auto* data = add_memory(rows.size() * each.padded, budget, out);
   auto* norms = add_memory(rows.size() * sizeof(float), budget, out);
+  auto* narrow = each.narrow ? add_memory(rows.size() * each.narrow, budget, out) : data;
   if (failure_ != cudaSuccess) return;
   copy(data, each.padded, rows.size(),
        [&](std::byte* staging, std::size_t first, std::size_t count) {
@@ -131,11 +190,8 @@ void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budg
            std::memcpy(staging + r * each.padded, view.row(first + r), each.stored);
        });
   copy_plain(norms, view.inverse_norms, rows.size() * sizeof(float));
-  out.rows.data = data;
-  out.rows.narrow = data;
-  out.rows.inverse_norms = reinterpret_cast<const float*>(norms);
+  place_rows(data, norms, narrow, out);
   if (each.narrow == 0) return;
-  auto* narrow = add_memory(rows.size() * each.narrow, budget, out);
   device_memory residual;
   if (!note(residual.allocate(sizeof(float), budget))) return;
   note(cudaMemsetAsync(residual.get(), 0, sizeof(float), stream_.get()));
@@ -145,7 +201,6 @@ void cuda_uploader::upload_rows(const vector_collection& rows, vram_budget& budg
   note(cudaMemcpyAsync(&out.rows.narrow_residual, residual.get(), sizeof(float),
                        cudaMemcpyDeviceToHost, stream_.get()));
   note(cudaStreamSynchronize(stream_.get()));
-  out.rows.narrow = narrow;
 }
 
 void cuda_uploader::upload_graph(const activation_graph& graph, vram_budget& budget,
@@ -166,10 +221,7 @@ void cuda_uploader::upload_graph(const activation_graph& graph, vram_budget& bud
        });
   copy_plain(out_offsets, view.out_offsets, offset_bytes);
   copy_plain(out_targets, view.out_targets, view.edges * sizeof(node_id));
-  out.graph.in_offsets = reinterpret_cast<const std::uint64_t*>(in_offsets);
-  out.graph.in_edges = reinterpret_cast<const cuda::in_edge*>(in_edges);
-  out.graph.out_offsets = reinterpret_cast<const std::uint64_t*>(out_offsets);
-  out.graph.out_targets = reinterpret_cast<const node_id*>(out_targets);
+  place_graph(in_offsets, in_edges, out_offsets, out_targets, out);
 }
 
 } // namespace engram

@@ -3,6 +3,7 @@
 #include "engram/devices/cuda_dataset.hpp"
 #include "engram/devices/cuda_error.hpp"
 #include "engram/devices/cuda_lane.hpp"
+#include "engram/devices/cuda_properties.hpp"
 #include "engram/devices/cuda_work.hpp"
 #include "engram/devices/describe.hpp"
 #include "engram/devices/disposer.hpp"
@@ -12,7 +13,6 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -42,14 +42,6 @@ constexpr auto retirement_patience = 2s;
 // How long it waits for a stream to end its batch, which is long unless the batch hangs.
 constexpr auto claim_patience = 2s;
 constexpr std::size_t workspace_limit = 1u << 30; // of a lane
-constexpr std::uint64_t workspace_share = 32;     // of the budget: what a lane may take of it
-
-std::string pci_bus_id_of(int ordinal) {
-  std::array<char, 32> text{};
-  return cudaDeviceGetPCIBusId(text.data(), static_cast<int>(text.size()), ordinal) == cudaSuccess
-             ? text.data()
-             : "";
-}
 
 /// Sets a flag for as long as it lives.
 class busy_mark {
@@ -81,12 +73,13 @@ struct job {
   time_point launched{};   ///< when its piece was launched
   time_point not_before{}; ///< held back by an injected delay until then
   cuda_lane* lane = nullptr;
-  bool completed = false;         ///< the fault point of completion was asked
-  std::atomic<bool> hung = false; ///< will not be answered; keeps its lane
+  std::optional<misbehaviour> misdeed; ///< what goes wrong on purpose before it runs
+  bool completed = false;              ///< the fault point of completion was asked
+  std::atomic<bool> hung = false;      ///< will not be answered; keeps its lane
 };
 using job_ptr = std::shared_ptr<job>;
 
-class cuda_device final : public device {
+class cuda_device final : public attached_device {
 public:
   cuda_device(cuda_options options, const cudaDeviceProp& properties, fault_points& faults,
               const clock_source& clock)
@@ -101,7 +94,7 @@ public:
         upload_(
             site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
         launch_(site(faults, "launch", "launch of a batch",
-                     {kind::fail, kind::delay, kind::hang, kind::exit})),
+                     {kind::fail, kind::delay, kind::hang, kind::exit, kind::misbehave})),
         complete_(site(faults, "complete", "completion of a batch",
                        {kind::fail, kind::delay, kind::hang, kind::exit})),
         result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
@@ -153,6 +146,8 @@ public:
   }
   void run(work_batch_ptr batch, run_done done) override;
   result<void> publish(const dataset_ptr& data) override;
+  result<void> attach(const dataset_ptr& data, const resident_memory& memory) override;
+  std::uint64_t own_bytes() const override { return budget_.used(); }
   void retire(std::uint64_t key) override;
   bool is_resident(std::uint64_t key) const override {
     const std::lock_guard lock(mutex_);
@@ -188,6 +183,8 @@ private:
   void pause(std::unique_lock<std::mutex>& lock);
 
   // -- datasets --
+  template <class Fill>
+  result<void> take(const dataset_ptr& data, std::uint64_t bytes, Fill&& fill);
   std::shared_ptr<const cuda_dataset> resident_of(const work_batch& batch) const;
   std::uint64_t growth_for(const lane_needs& needs) const noexcept;
   bool make_room(std::uint64_t bytes);
@@ -290,7 +287,9 @@ void cuda_device::start(std::unique_lock<std::mutex>& lock, cuda_lane& lane, job
 void cuda_device::begin(const job_ptr& work) {
   work->begun = clock_.now();
   const auto action = launch_.point.fire();
-  if (auto fault = injected_fault(launch_.name, action)) {
+  if (action.what == kind::misbehave) {
+    work->misdeed = action.misdeed;
+  } else if (auto fault = injected_fault(launch_.name, action)) {
     if (is_loss(*fault)) lose(*fault);
     return finish(work, std::move(fault));
   }
@@ -307,6 +306,8 @@ void cuda_device::begin(const job_ptr& work) {
 std::optional<device_fault> cuda_device::prepare(job& work) {
   cudaGetLastError(); // what others left on this thread is no fault of this batch
   if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU")) return fault;
+  if (work.misdeed)
+    if (auto fault = work.lane->misbehave(*work.misdeed)) return fault;
   try {
     work.work = make_cuda_work(*work.batch, work.resident, has_filter_);
     return launch_piece(work);
@@ -537,18 +538,37 @@ result<void> cuda_device::publish(const dataset_ptr& data) {
     if (residents_.contains(data->key)) return {};
   }
   if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
+  return take(data, device_bytes(*data),
+              [&](cuda_dataset& resident) { return uploader_.upload(data, budget_, resident); });
+}
+
+result<void> cuda_device::attach(const dataset_ptr& data, const resident_memory& memory) {
+  const std::lock_guard one_at_a_time(publishing_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_) return error{ec::unavailable, options_.name + " is lost: " + lost_->message};
+  }
+  return take(data, 0, [&](cuda_dataset& resident) {
+    return map_shared(options_.ordinal, data, memory, resident);
+  });
+}
+
+/// Makes `data` resident with `fill(resident)`, which takes `bytes` of the budget, and makes room
+/// for its batches. What was resident under the same key is replaced.
+template <class Fill>
+result<void> cuda_device::take(const dataset_ptr& data, std::uint64_t bytes, Fill&& fill) {
   const busy_mark mark(is_publishing_);
-  cudaGetLastError(); // what the caller's thread has left is no fault of this upload
+  cudaGetLastError(); // what the caller's thread has left is no fault of this dataset
   if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
     return refuse(*fault);
-  const auto needed = device_bytes(*data) + growth_for(needs_of(outline_of(data), has_filter_));
+  const auto needed = bytes + growth_for(needs_of(outline_of(data), has_filter_));
   if (!make_room(needed)) return no_room(*data, needed);
   // Freed on the disposer's thread, whoever lets go of it last.
   auto resident = disposer_.shared(std::make_unique<cuda_dataset>());
-  if (auto fault = uploader_.upload(data, budget_, *resident)) return refuse(*fault);
+  if (auto fault = fill(*resident)) return refuse(*fault);
   if (auto fault = grow_lanes(*resident)) return refuse(*fault);
   const std::lock_guard lock(mutex_);
-  residents_.emplace(data->key, std::move(resident));
+  residents_.insert_or_assign(data->key, std::move(resident));
   return {};
 }
 
@@ -585,12 +605,9 @@ bool cuda_device::make_room(std::uint64_t bytes) {
 }
 
 error cuda_device::no_room(const dataset& data, std::uint64_t needed) const {
-  const auto free = std::min(needed, budget_.total() - budget_.used());
   return {ec::resource_exhausted,
-          options_.name + " has no room for dataset " + describe(data) + ": it needs " +
-              std::to_string(needed) + " bytes, " + std::to_string(free) + " of " +
-              std::to_string(budget_.total()) + " are free, " + std::to_string(needed - free) +
-              " are missing; drop a dataset or raise gpu.vram_safety_margin"};
+          engram::no_room(options_.name, "dataset " + describe(data), needed,
+                          budget_.total() - budget_.used(), budget_.total())};
 }
 
 error cuda_device::refuse(const device_fault& fault) {
@@ -603,7 +620,7 @@ error cuda_device::refuse(const device_fault& fault) {
 std::optional<device_fault> cuda_device::grow_lanes(const cuda_dataset& resident) {
   const auto needs = needs_of(resident, has_filter_);
   const auto most = static_cast<std::size_t>(
-      std::min<std::uint64_t>(workspace_limit, budget_.total() / workspace_share));
+      std::min<std::uint64_t>(workspace_limit, budget_.total() / options_.workspace_share));
   for (auto& lane : lanes_) {
     if (!claim(lane))
       return device_fault{fault_class::transient, "a stream has been busy with one batch for too "
@@ -635,39 +652,14 @@ void cuda_device::unclaim(cuda_lane& lane) {
 
 } // namespace
 
-cuda_survey survey_cuda() {
-  cuda_survey out;
-  if (const auto code = cudaGetDeviceCount(&out.gpus); code != cudaSuccess) {
-    cudaGetLastError();
-    out.gpus = 0;
-    out.trouble = std::string{"CUDA finds no GPU: "} + cudaGetErrorString(code);
-  } else if (out.gpus == 0) {
-    out.trouble = "CUDA finds no GPU";
-  }
-  return out;
-}
-
-result<std::unique_ptr<device>> make_cuda_device(cuda_options options, fault_points& faults,
-                                                 const clock_source& clock) {
-  const auto refuse = [&](const std::string& why) {
-    return error{ec::unavailable,
-                 "GPU " + std::to_string(options.ordinal) + " cannot be used: " + why};
-  };
-  const auto survey = survey_cuda();
-  if (survey.gpus == 0) return refuse(survey.trouble);
-  if (options.ordinal < 0 || options.ordinal >= survey.gpus)
-    return refuse("there are " + std::to_string(survey.gpus) + ", counted from 0");
-  cudaDeviceProp properties{};
-  if (auto fault = cuda_fault(cudaGetDeviceProperties(&properties, options.ordinal),
-                              "asking for its properties"))
-    return refuse(fault->message);
-  if (properties.major * 10 + properties.minor < 75)
-    return refuse(std::string{properties.name} + " has compute capability " +
-                  std::to_string(properties.major) + '.' + std::to_string(properties.minor) +
-                  ", 7.5 is the least");
-  auto made = std::make_unique<cuda_device>(options, properties, faults, clock);
-  if (auto fault = made->open()) return refuse(fault->message);
-  return std::unique_ptr<device>(std::move(made));
+result<std::unique_ptr<attached_device>>
+make_cuda_device(cuda_options options, fault_points& faults, const clock_source& clock) {
+  const auto properties = cuda_properties(options.ordinal);
+  if (!properties) return properties.error();
+  const auto ordinal = options.ordinal;
+  auto made = std::make_unique<cuda_device>(std::move(options), *properties, faults, clock);
+  if (auto fault = made->open()) return unusable_gpu(ordinal, fault->message);
+  return std::unique_ptr<attached_device>{std::move(made)};
 }
 
 } // namespace engram

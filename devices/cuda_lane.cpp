@@ -2,6 +2,7 @@
 
 #include "engram/base/trace.hpp"
 #include "engram/devices/cuda_error.hpp"
+#include "engram/kernels/cuda/misbehave.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -99,6 +100,10 @@ std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t
   if (code == cudaSuccess) code = launch_graph_or_enqueue(work, copied_bytes);
   if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream_.get());
   return cuda_fault(code, "launching a batch");
+}
+
+std::optional<device_fault> cuda_lane::misbehave(misbehaviour what) {
+  return cuda_fault(cuda::misbehave(what, stream_.get()), "misbehaving on purpose");
 }
 
 cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes) {

@@ -4,6 +4,7 @@
 #include "engram/devices/cuda_work.hpp"
 #include "engram/devices/device.hpp"
 #include "engram/kernels/cuda/copy_in.hpp"
+#include "engram/kernels/misbehaviour.hpp"
 
 #include <map>
 #include <optional>
@@ -26,6 +27,8 @@ public:
 
   /// Copies `in_bytes` of inputs and starts the kernels of the piece that `work` filled last.
   std::optional<device_fault> launch(const cuda_work& work, std::size_t in_bytes);
+  /// Goes wrong on purpose: on the stream, so that what is launched next runs into it.
+  std::optional<device_fault> misbehave(misbehaviour what);
   enum class progress { running, done, failed };
   /// Looks whether the piece is done; `fault` says why it failed.
   progress poll(std::optional<device_fault>& fault);

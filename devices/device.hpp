@@ -116,6 +116,8 @@ public:
   /// Names who hears of its events, on a thread of the device, until the destructor returns. Call
   /// once, before `run`. A device that cannot be restored says nothing.
   virtual void listen(device_listener listener) { (void)listener; }
+  /// Returns how many bytes of datasets were copied to it, ever.
+  virtual std::uint64_t uploaded_bytes() const noexcept { return 0; }
   /// Returns the child processes that it keeps now; none when it works in this process.
   virtual std::vector<device_process> processes() const { return {}; }
 };

@@ -21,7 +21,8 @@ struct task_name {
 };
 constexpr task_name tasks[] = {{"off", kind::none},    {"return", kind::fail},
                                {"delay", kind::delay}, {"hang", kind::hang},
-                               {"exit", kind::exit},   {"corrupt", kind::corrupt}};
+                               {"exit", kind::exit},   {"corrupt", kind::corrupt},
+                               {"cuda", kind::misbehave}};
 
 std::string_view trim(std::string_view text) noexcept {
   const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
@@ -77,7 +78,7 @@ private:
   // TERM = [P%][COUNT*]TASK[(ARG)]
   result<fault_term> parse_term(std::string_view text) const {
     if (text.empty())
-      return wrong(text, "is an empty term; expected off, return, delay, hang, exit or corrupt");
+      return wrong(text, "is an empty term; expected off, return, delay, hang, exit, corrupt or cuda");
     fault_term term;
     // '%' and '*' belong to the term's head only; an argument starts with '('.
     const auto head = text.substr(0, text.find('('));
@@ -123,15 +124,20 @@ private:
                                     [&](const task_name& t) { return t.name == name; });
     if (task == std::end(tasks))
       return wrong(name.empty() ? text : name,
-                   "is no task; expected off, return, delay, hang, exit or corrupt");
+                   "is no task; expected off, return, delay, hang, exit, corrupt or cuda");
     if (open == std::string_view::npos) return without_argument(task->what, text);
     if (text.back() != ')') return wrong(text, "has no ')' at its end");
     return with_argument(task->what, text, trim(text.substr(open + 1, text.size() - open - 2)));
   }
 
+  static constexpr std::string_view needs_misdeed =
+      "needs what a GPU is to do; expected cuda(illegal_address), cuda(trap), cuda(assert), "
+      "cuda(hang) or cuda(oom)";
+
   result<fault_action> without_argument(kind what, std::string_view text) const {
     if (what == kind::delay)
       return wrong(text, "needs a time in milliseconds, for example delay(2.5)");
+    if (what == kind::misbehave) return wrong(text, needs_misdeed);
     return fault_action{what, fault_class::transient, {}};
   }
 
@@ -151,7 +157,12 @@ private:
                      "needs a time in milliseconds from 0 to 3600000, for example delay(2.5)");
       return fault_action{what, fault_class::transient, from_seconds(*ms / 1000.0)};
     }
-    return wrong(text, "takes no argument; only return and delay do");
+    if (what == kind::misbehave) {
+      const auto misdeed = parse_misbehaviour(argument);
+      if (!misdeed) return wrong(text, needs_misdeed);
+      return fault_action{what, fault_class::sticky, {}, *misdeed};
+    }
+    return wrong(text, "takes no argument; only return, delay and cuda do");
   }
 
   /// Returns a plain decimal number that is not negative.

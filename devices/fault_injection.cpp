@@ -44,6 +44,14 @@ std::optional<device_fault> injected_fault(std::string_view site, const fault_ac
     return device_fault{action.fault, "injected fault at " + std::string(site), true};
   case fault_action::kind::exit:
     return device_fault{fault_class::sticky, "injected exit at " + std::string(site), true};
+  case fault_action::kind::misbehave: {
+    if (action.misdeed == misbehaviour::hang) break;
+    const bool oom = action.misdeed == misbehaviour::oom;
+    return device_fault{oom ? fault_class::oom : fault_class::sticky,
+                        "injected " + std::string(to_string(action.misdeed)) + " at " +
+                            std::string(site),
+                        true};
+  }
   case fault_action::kind::none:
   case fault_action::kind::delay:
   case fault_action::kind::hang:
@@ -51,6 +59,11 @@ std::optional<device_fault> injected_fault(std::string_view site, const fault_ac
     break;
   }
   return std::nullopt;
+}
+
+bool is_hang(const fault_action& action) noexcept {
+  return action.what == fault_action::kind::hang ||
+         (action.what == fault_action::kind::misbehave && action.misdeed == misbehaviour::hang);
 }
 
 void corrupt(std::vector<item_output>& outputs) noexcept {

@@ -3,6 +3,7 @@
 #include "engram/base/clock.hpp"
 #include "engram/base/error.hpp"
 #include "engram/devices/device.hpp"
+#include "engram/kernels/misbehaviour.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -23,10 +24,11 @@ struct fault_setting;
 
 /// What a fault point does when it fires.
 struct fault_action {
-  enum class kind : std::uint8_t { none, fail, delay, hang, exit, corrupt };
+  enum class kind : std::uint8_t { none, fail, delay, hang, exit, corrupt, misbehave };
   kind what = kind::none;
   fault_class fault = fault_class::transient; ///< of `fail`
   duration wait{};                            ///< of `delay`
+  misbehaviour misdeed = misbehaviour::trap;  ///< of `misbehave`
 
   explicit operator bool() const noexcept { return what != kind::none; }
 };
@@ -82,6 +84,7 @@ private:
 /// The fault points of one pipeline, by name: "gpu0.launch". Grammar of a setting, as in fail-rs:
 ///   site=TERM[->TERM...]    TERM = [P%][COUNT*]TASK[(ARG)]
 ///   tasks: off  return(oom|transient|sticky|no_device)  delay(MILLISECONDS)  hang  exit  corrupt
+///          cuda(illegal_address|trap|assert|hang|oom)
 /// P% fires with that probability, COUNT* at most so many times; when a term is used up, or chance
 /// passes it by, the next one of the chain applies. `return` alone is return(transient);
 /// `3*off->hang` hangs from the fourth time on. Chance follows the seed and the site's name, from

@@ -99,7 +99,7 @@ public:
         upload_(
             site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
         launch_(site(faults, "launch", "launch of a batch",
-                     {kind::fail, kind::delay, kind::hang, kind::exit})),
+                     {kind::fail, kind::delay, kind::hang, kind::exit, kind::misbehave})),
         complete_(site(faults, "complete", "completion of a batch",
                        {kind::fail, kind::delay, kind::hang, kind::exit})),
         result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
@@ -116,7 +116,7 @@ public:
     if (lost_) return fail(work, *lost_);
     const auto action = alloc_.point.fire();
     if (auto fault = injected_fault(alloc_.name, action)) return fail(work, *fault);
-    work->hung = action.what == fault_action::kind::hang;
+    work->hung = is_hang(action);
     if (work->hung) return;
     if (auto fault = admit(*work)) return fail(work, *fault);
     if (action.what != fault_action::kind::delay) return enqueue(work);
@@ -207,11 +207,7 @@ private:
   }
 
   std::string too_large(std::string_view what, std::uint64_t needed, std::uint64_t free) const {
-    std::string text = options_.name + " has no room for ";
-    return text.append(what) + ": it needs " + std::to_string(needed) + " bytes, " +
-           std::to_string(free) + " of " + std::to_string(budget_bytes_) + " are free, " +
-           std::to_string(needed - free) +
-           " are missing; drop a dataset or raise gpu.vram_safety_margin";
+    return no_room(options_.name, std::string{what}, needed, free, budget_bytes_);
   }
 
   /// Makes the error of a failed upload out of a fault; a sticky one loses the device.
@@ -290,7 +286,7 @@ private:
     work->on_stream = true;
     const auto action = launch_.point.fire();
     if (auto fault = injected_fault(launch_.name, action)) return fail(work, *fault);
-    work->hung = action.what == fault_action::kind::hang;
+    work->hung = is_hang(action);
     if (work->hung) return;
     work->begun = clock_.now() + action.wait;
     at(work->begun, work, [](sim_core& core, const job_ptr& begun) { core.compute(begun); });
@@ -335,7 +331,7 @@ private:
     if (!std::exchange(work->completed, true)) {
       const auto action = complete_.point.fire();
       if (auto fault = injected_fault(complete_.name, action)) return fail(work, *fault);
-      work->hung = action.what == fault_action::kind::hang;
+      work->hung = is_hang(action);
       if (work->hung) return;
       if (action.what == fault_action::kind::delay)
         return at(clock_.now() + action.wait, work,

@@ -2,6 +2,7 @@
 
 #include "engram/devices/alarm_clock.hpp"
 #include "engram/devices/cpu_device.hpp"
+#include "engram/devices/host/process_device.hpp"
 #include "engram/devices/sim_device.hpp"
 #include "engram/kernels/isa.hpp"
 
@@ -70,6 +71,17 @@ cuda_survey survey_real() {
 
 constexpr std::string_view simulated = "sim:";
 
+host_limits host_limits_of(const gpu_options::host_options& host) {
+  const auto ms = [](double count) { return from_seconds(count / 1000.0); };
+  return {.standby = host.standby,
+          .hang_timeout = ms(host.hang_timeout_ms),
+          .start_timeout = ms(host.start_timeout_ms),
+          .crashes = {.intensity = host.crash_intensity,
+                      .period = ms(host.crash_period_ms),
+                      .backoff = ms(host.respawn_backoff_ms),
+                      .max_backoff = ms(host.max_respawn_backoff_ms)}};
+}
+
 /// Makes the devices of one configuration, naming GPUs gpu0, gpu1, ... as they come.
 class device_maker {
 public:
@@ -82,13 +94,11 @@ public:
   /// Adds what one entry of gpu.devices names.
   result<void> add(const std::string& entry) {
     if (entry == "auto") {
-      const auto survey = survey_real();
-      if (survey.gpus == 0) made_.left_out.push_back("no GPU: " + survey.trouble);
-      for (int ordinal = 0; ordinal < survey.gpus; ++ordinal)
-        if (auto added = keep(make_real(next_name(), ordinal, options_.gpu, faults_)); !added)
-          made_.left_out.push_back(added.error().message);
+      add_all();
       return {};
     }
+    if (is_isolated())
+      return keep(make_isolated(entry.starts_with(simulated) ? entry : "cuda:" + entry));
     if (!entry.starts_with(simulated))
       return keep(make_real(next_name(), std::atoi(entry.c_str()), options_.gpu, faults_));
     if (!engine_) engine_ = std::make_shared<cpu_engine>(level_, options_.cpu.threads);
@@ -99,6 +109,46 @@ public:
   made_devices take() { return std::move(made_); }
 
 private:
+  /// Adds every GPU that CUDA finds and that can be used.
+  void add_all() {
+    const auto found = is_isolated() ? count_cuda_gpus(options_.gpu.host.program) : count_here();
+    if (!found) made_.left_out.push_back("no GPU: " + found.error().message);
+    for (int ordinal = 0; ordinal < (found ? *found : 0); ++ordinal)
+      if (auto added = keep(is_isolated() ? make_isolated("cuda:" + std::to_string(ordinal))
+                                          : make_real(next_name(), ordinal, options_.gpu, faults_));
+          !added)
+        made_.left_out.push_back(added.error().message);
+  }
+
+  static result<int> count_here() {
+    const auto survey = survey_real();
+    if (survey.gpus == 0) return error{ec::unavailable, survey.trouble};
+    return survey.gpus;
+  }
+
+  /// Child processes were asked for, and there is a program to run in them.
+  bool is_isolated() {
+    if (options_.gpu.isolation != "process") return false;
+    if (!options_.gpu.host.program.empty()) return true;
+    if (!std::exchange(warned_, true))
+      made_.left_out.push_back(
+          "gpu.isolation = \"process\" needs gpu.host.program, the path of the "
+          "engram binary; GPUs run in this process, where a fault that poisons "
+          "their context disables them until it ends");
+    return false;
+  }
+
+  result<std::unique_ptr<device>> make_isolated(std::string gpu) {
+    return make_process_device({.name = next_name(),
+                                .gpu = std::move(gpu),
+                                .program = options_.gpu.host.program,
+                                .streams = options_.gpu.streams,
+                                .vram_safety_margin = options_.gpu.vram_safety_margin,
+                                .cpu_threads = options_.cpu.threads,
+                                .limits = host_limits_of(options_.gpu.host)},
+                               faults_, machine_clock);
+  }
+
   std::string next_name() const { return "gpu" + std::to_string(made_.devices.size() - 1); }
   result<void> keep(result<std::unique_ptr<device>> made) {
     if (!made) return made.error();
@@ -111,6 +161,7 @@ private:
   fault_points& faults_;
   std::shared_ptr<const cpu_engine> engine_; ///< what simulated GPUs compute with
   made_devices made_;
+  bool warned_ = false;
 };
 
 } // namespace

@@ -1,0 +1,88 @@
+#include "engram/devices/cuda_dataset.hpp"
+#include "engram/devices/cuda_device.hpp"
+#include "engram/devices/cuda_error.hpp"
+#include "engram/devices/cuda_properties.hpp"
+#include "engram/devices/describe.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace engram {
+
+namespace {
+
+// Of the budget, what datasets may take; the runners' streams share the rest.
+constexpr double dataset_share = 0.75;
+
+class cuda_owner final : public memory_owner {
+public:
+  cuda_owner(const cuda_options& options, const cudaDeviceProp& properties,
+             std::uint64_t held_bytes)
+      : name_(options.name),
+        ordinal_(options.ordinal), facts_{properties.name, pci_bus_id_of(options.ordinal),
+                                          properties.totalGlobalMem,
+                                          static_cast<std::uint64_t>(
+                                              static_cast<double>(properties.totalGlobalMem) *
+                                              options.vram_safety_margin)},
+        budget_(left_of(
+            static_cast<std::uint64_t>(static_cast<double>(facts_.budget_bytes) * dataset_share),
+            held_bytes)) {
+    uploader_.share_memory(ordinal_);
+  }
+
+  std::optional<device_fault> open() {
+    if (auto fault = cuda_fault(cudaSetDevice(ordinal_), "choosing the GPU")) return fault;
+    return uploader_.open();
+  }
+
+  host_ready facts() const override { return facts_; }
+  std::uint64_t used_bytes() const override { return budget_.used(); }
+
+  result<resident_memory> hold(const dataset_ptr& data, const unique_fd&) override {
+    const auto needed = device_bytes(*data);
+    if (const auto free = budget_.total() - budget_.used(); needed > free)
+      return error{ec::resource_exhausted,
+                   no_room(name_, "dataset " + describe(*data), needed, free, budget_.total())};
+    cuda_dataset made;
+    resident_memory out;
+    auto fault = uploader_.upload(data, budget_, made);
+    if (!fault) fault = cuda_fault(share(made, out), "sharing the memory of \"" + data->name + '"');
+    if (fault) {
+      const auto code = fault->kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
+      return error{code, name_ + " could not take the dataset: " + fault->message};
+    }
+    made.data = nullptr; // the memory is all that is needed from now on
+    held_.insert_or_assign(data->key, std::move(made));
+    return out;
+  }
+
+  void let_go(std::uint64_t key) override { held_.erase(key); }
+
+private:
+  static std::uint64_t left_of(std::uint64_t whole, std::uint64_t held) {
+    return whole - std::min(whole, held);
+  }
+
+  const std::string name_;
+  const int ordinal_;
+  host_ready facts_;
+  vram_budget budget_; // outlives the memory below
+  cuda_uploader uploader_;
+  std::map<std::uint64_t, cuda_dataset> held_; ///< by the dataset's key
+};
+
+} // namespace
+
+result<std::unique_ptr<memory_owner>> make_cuda_owner(const cuda_options& options,
+                                                      std::uint64_t held_bytes) {
+  const auto properties = cuda_properties(options.ordinal);
+  if (!properties) return properties.error();
+  auto made = std::make_unique<cuda_owner>(options, *properties, held_bytes);
+  if (auto fault = made->open()) return unusable_gpu(options.ordinal, fault->message);
+  return std::unique_ptr<memory_owner>{std::move(made)};
+}
+
+} // namespace engram

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "engram/base/clock.hpp"
+#include "engram/devices/device.hpp"
+#include "engram/devices/fault_points.hpp"
+#include "engram/devices/host/channel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace engram {
+
+/// A batch that a runner is to run, and the trouble that was ordered with it.
+struct host_job {
+  work_batch_ptr batch;
+  run_done done;
+  time_point begun{};
+  fault_action at_start, at_end;
+  bool ring_is_lost = false; ///< its doorbell is not rung
+};
+
+/// The batches that one runner has, by slot. Whatever becomes of the runner, each comes out of here
+/// exactly once. Thread-safe.
+class runner_link {
+public:
+  explicit runner_link(host_channel channel);
+
+  enum class verdict { sent, full, too_large, closed };
+  /// Gives `job` to the runner. Unless it was sent, `job` is as before.
+  verdict send(host_job& job);
+
+  struct ended {
+    host_job job;
+    run_outcome outcome;
+  };
+  /// Returns the next batch that the runner has ended; nothing if there is none.
+  std::optional<ended> next_ended();
+
+  /// Takes no batch any more and returns those that have not ended.
+  std::vector<host_job> close();
+
+  /// Returns since when the oldest batch has been with the runner; nothing without one.
+  std::optional<time_point> oldest() const;
+  bool is_lost() const noexcept { return channel_.head().is_lost.load() != 0; }
+  std::string loss() const { return channel_.head().loss.get(); }
+  /// Returns true if there is something that was not taken yet.
+  bool has_news() const noexcept { return !channel_.head().completed.empty() || is_lost(); }
+  /// Returns a number that changes when the runner has something to say.
+  std::uint32_t rings() const noexcept { return channel_.head().to_sender.rings(); }
+  host_channel& channel() noexcept { return channel_; }
+
+private:
+  run_outcome outcome_of(std::uint32_t slot) const;
+
+  host_channel channel_;
+  mutable std::mutex mutex_;
+  std::vector<std::optional<host_job>> jobs_; ///< by slot
+  std::vector<std::uint32_t> free_;
+  bool closed_ = false;
+};
+
+} // namespace engram
