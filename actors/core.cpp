@@ -59,7 +59,7 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
                                  {fault_action::kind::delay, fault_action::kind::exit});
     slot->quick_faults =
         &faults->site(info.name + ".quick_worker",
-                      "the same for a batch so small that it stays on the control actors' thread",
+                      "the worker actor as it starts a small batch on the control actors' thread",
                       {fault_action::kind::delay, fault_action::kind::exit});
     slot->most_runs = 2 * std::size_t{info.streams};
     capacity_ += slot->most_runs;
