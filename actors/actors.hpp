@@ -32,9 +32,11 @@ struct probes_wanted {};
 struct capacity_freed {};
 struct workers_changed {};
 struct stop_pipeline {};
-/// The timer that was armed as number `epoch` has come; an older one is stale.
+/// The timer that was armed as number `epoch` has come, or the guard that looks whether one was
+/// lost; an older one is stale.
 struct timer_due {
   std::uint64_t epoch = 0;
+  bool is_guard = false;
 };
 /// The back-off of child number `child` is over.
 struct restart_due {

@@ -12,9 +12,9 @@ struct batcher_state : stage_state<batcher_logic, batcher_actor> {
 
   template <class Self, class Handler>
   void handle(Self* self, Handler handler) {
-    maybe_die(*core->exits.batcher);
+    act_out(*core->handlers.batcher, core->clock);
     handler(*logic);
-    timer.arm(self, logic->next_due());
+    timer.arm(self, logic->next_due(), *core->timers.batcher);
   }
 };
 
@@ -29,8 +29,9 @@ batcher_actor::behavior_type batcher(batcher_actor::stateful_pointer<batcher_sta
   return {
       [self](entries_waiting) { self->state.handle(self, [](auto& l) { l.on_entries(); }); },
       [self](capacity_freed) { self->state.handle(self, [](auto& l) { l.pump(); }); },
-      [self](timer_due due) {
-        if (self->state.timer.is_current(due)) self->state.handle(self, [](auto& l) { l.pump(); });
+      [self, core](timer_due due) {
+        if (self->state.timer.is_due(self, due, core->clock.now()))
+          self->state.handle(self, [](auto& l) { l.pump(); });
       },
   };
 }

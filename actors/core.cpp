@@ -49,24 +49,41 @@ pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
                              std::vector<std::unique_ptr<engram::device>> devices)
     : clock(time), faults(std::move(points)), numbers(names_of(devices)),
       gate(initial.admission.max_in_flight), desk{clock, gate, numbers} {
-  const auto exit_of = [this](const char* name) {
-    return &faults->site(name, "the actor at its next message", {fault_action::kind::exit});
-  };
-  exits = {exit_of("actor.ingest"), exit_of("actor.batcher"), exit_of("actor.router"),
-           exit_of("actor.telemetry")};
+  register_faults();
   for (std::size_t i = 0; i < devices.size(); ++i) {
     auto slot = std::make_unique<worker_slot>();
     slot->device = std::move(devices[i]);
     slot->device->listen([this, i](const device_event& event) { hear(i, event); });
     const auto& info = slot->device->info();
-    slot->exit_site = &faults->site(info.name + ".worker", "the worker actor as it starts a batch",
-                                    {fault_action::kind::exit});
+    slot->faults = &faults->site(info.name + ".worker", "the worker actor as it starts a batch",
+                                 {fault_action::kind::delay, fault_action::kind::exit});
+    slot->quick_faults =
+        &faults->site(info.name + ".quick_worker",
+                      "the worker actor as it starts a small batch on the control actors' thread",
+                      {fault_action::kind::delay, fault_action::kind::exit});
     slot->most_runs = 2 * std::size_t{info.streams};
     capacity_ += slot->most_runs;
     workers.push_back(std::move(slot));
     breakers.emplace_back(breaker_limits_of(initial), i);
   }
   set_options(std::move(initial));
+}
+
+void pipeline_core::register_faults() {
+  using kind = fault_action::kind;
+  const auto handler = [this](const char* actor, const char* meaning) {
+    return &faults->site(std::string{"actor."} + actor, meaning, {kind::delay, kind::exit});
+  };
+  const auto at_next = "the actor at its next message";
+  handlers = {handler("ingest", at_next), handler("batcher", at_next), handler("router", at_next),
+              handler("telemetry", at_next),
+              handler("supervisor", "the supervisor as it hears of a death or restarts an actor")};
+  const auto timer = [this](const char* actor) {
+    return &faults->site(std::string{"timer."} + actor,
+                         "the actor's timer as it is set; return: it gets lost",
+                         {kind::fail, kind::delay});
+  };
+  timers = {timer("batcher"), timer("router"), timer("telemetry")};
 }
 
 /// A device was lost or restored: telemetry hears of it, in the order of the events.

@@ -66,8 +66,9 @@ struct device_report {
 struct worker_slot {
   std::unique_ptr<engram::device> device;
   handoff<job> jobs;
-  handoff<job> quick_jobs; ///< those that are not worth a thread switch; see device::is_quick
-  fault_point* exit_site = nullptr;
+  handoff<job> quick_jobs;       ///< those that are not worth a thread switch; see device::is_quick
+  fault_point* faults = nullptr; ///< of the worker's handler
+  fault_point* quick_faults = nullptr;       ///< the same for `quick_jobs`
   std::size_t most_runs = 2;                 ///< the worker's credit
   std::atomic<std::uint64_t> incarnation{0}; ///< of the worker actor, ascending
   std::atomic<bool> up{false};
@@ -149,10 +150,14 @@ struct pipeline_core {
   std::atomic<std::uint64_t> shadow_mismatches{0};
   std::atomic<std::uint64_t> actor_restarts{0};
 
-  /// Where each actor may be made to die: "actor.<name>".
-  struct exit_sites {
-    fault_point *ingest, *batcher, *router, *telemetry;
-  } exits;
+  /// Trouble in the actors' handlers: "actor.<name>".
+  struct handler_faults {
+    fault_point *ingest, *batcher, *router, *telemetry, *supervisor;
+  } handlers;
+  /// Trouble with their timers: "timer.<name>".
+  struct timer_faults {
+    fault_point *batcher, *router, *telemetry;
+  } timers;
 
   /// The options in force. A reload replaces them.
   std::shared_ptr<const pipeline_options> options() const;
@@ -170,6 +175,7 @@ struct pipeline_core {
   void fail_everything(ec code, const std::string& message);
 
 private:
+  void register_faults();
   void hear(std::size_t device, const device_event& event);
 
   mutable std::mutex options_mutex_;

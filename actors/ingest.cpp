@@ -16,7 +16,7 @@ ingest_actor::behavior_type ingest(ingest_actor::stateful_pointer<ingest_state> 
   core->inbox.attach(ring_for<ingest_actor, requests_waiting>(self));
   return {
       [self, core](requests_waiting) {
-        maybe_die(*core->exits.ingest);
+        act_out(*core->handlers.ingest, core->clock);
         self->state.logic->on_requests();
       },
   };

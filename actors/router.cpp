@@ -12,9 +12,9 @@ struct router_state : stage_state<router_logic, router_actor> {
 
   template <class Self, class Handler>
   void handle(Self* self, Handler handler) {
-    maybe_die(*core->exits.router);
+    act_out(*core->handlers.router, core->clock);
     handler(*logic);
-    timer.arm(self, logic->next_due());
+    timer.arm(self, logic->next_due(), *core->timers.router);
   }
 };
 
@@ -23,7 +23,7 @@ router_actor::behavior_type router(router_actor::stateful_pointer<router_state> 
   die_of_exceptions(self);
   self->state.core = core;
   self->state.logic = std::make_unique<router_logic>(*core);
-  self->state.timer.arm(self, self->state.logic->next_due());
+  self->state.timer.arm(self, self->state.logic->next_due(), *core->timers.router);
   core->orders.attach(ring_for<router_actor, orders_waiting>(self));
   core->run_reports.attach(ring_for<router_actor, reports_waiting>(self));
   core->workers_changed.attach(ring_for<router_actor, workers_changed>(self));
@@ -35,8 +35,8 @@ router_actor::behavior_type router(router_actor::stateful_pointer<router_state> 
         self->state.handle(self, [](auto& l) { l.on_workers_changed(); });
       },
       [self](probes_wanted) { self->state.handle(self, [](auto& l) { l.on_probes_wanted(); }); },
-      [self](timer_due due) {
-        if (self->state.timer.is_current(due))
+      [self, core](timer_due due) {
+        if (self->state.timer.is_due(self, due, core->clock.now()))
           self->state.handle(self, [](auto& l) { l.on_timer(); });
       },
   };

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What the shells of all stages share: how a doorbell reaches an actor, its one timer, and how it
-/// dies on purpose.
+/// What the shells of all stages share: how a doorbell reaches an actor, its one timer, and how
+/// trouble is made in it on purpose.
 
 #include "engram/actors/actors.hpp"
 
@@ -13,6 +13,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -31,27 +33,66 @@ std::function<void()> ring_for(Self* self) {
   return [handle = handle_of<Handle>(self)] { caf::anon_send(handle, Message{}); };
 }
 
-/// One armed timer. CAF cannot cancel, so a stale one is told by its epoch.
+/// One armed timer, and a guard that makes up for it should it get lost. CAF cannot cancel, so a
+/// stale one of either is told by its epoch.
+///
+/// The guard comes `patience` after the time that is armed. It is sent once for as long as it finds
+/// nothing wrong and follows what was armed meanwhile, so it costs a message each `patience` at
+/// most, however many timers there are.
 template <class Handle>
 class stage_timer {
 public:
-  /// Sees to it that `timer_due` comes at `when` or before.
+  /// So late a timer counts as lost. Loaded machines are late by up to 5 ms.
+  static constexpr duration patience = std::chrono::milliseconds{5};
+
+  /// Sees to it that `timer_due` comes at `when` or before; `faults` may lose or delay it.
   template <class Self>
-  void arm(Self* self, std::optional<time_point> when) {
+  void arm(Self* self, std::optional<time_point> when, fault_point& faults) {
     if (!when || (armed_ && *armed_ <= *when)) return;
     armed_ = when;
-    self->scheduled_send(handle_of<Handle>(self), *when, timer_due{++epoch_});
+    ++epoch_;
+    const auto fault = faults.fire();
+    if (fault.what != fault_action::kind::fail)
+      self->scheduled_send(handle_of<Handle>(self), *when + fault.wait, timer_due{epoch_});
+    guard(self);
   }
-  /// Returns true if this is the timer armed last.
+  /// Returns true if what was armed last is due.
+  template <class Self>
+  bool is_due(Self* self, const timer_due& due, time_point now) {
+    return due.is_guard ? is_lost(self, due, now) : is_current(due);
+  }
+
+private:
   bool is_current(const timer_due& due) noexcept {
     if (due.epoch != epoch_) return false;
     armed_.reset();
     return true;
   }
+  template <class Self>
+  bool is_lost(Self* self, const timer_due& due, time_point now) {
+    if (due.epoch != guard_epoch_) return false;
+    guard_at_.reset();
+    if (!armed_) return false;
+    if (now < *armed_ + patience) {
+      guard(self);
+      return false;
+    }
+    ++epoch_; // should it come after all
+    armed_.reset();
+    return true;
+  }
+  template <class Self>
+  void guard(Self* self) {
+    const auto at = *armed_ + patience;
+    if (guard_at_ && *guard_at_ <= at) return;
+    guard_at_ = at;
+    self->scheduled_send(handle_of<Handle>(self), at, timer_due{++guard_epoch_, true});
+  }
 
-private:
   std::optional<time_point> armed_;
   std::uint64_t epoch_ = 0;
+  std::optional<time_point> guard_at_; ///< not after `armed_` + patience, while something is armed
+  std::uint64_t guard_epoch_ = 0;
 };
 
 /// Makes an exception in a handler end the actor quietly; the supervisor hears of it.
@@ -61,9 +102,12 @@ void die_of_exceptions(Self* self) {
       [](std::exception_ptr&) -> caf::error { return caf::make_error(caf::sec::runtime_error); });
 }
 
-/// Dies if somebody armed `site` with `exit`.
-inline void maybe_die(fault_point& site) {
-  if (site.fire().what == fault_action::kind::exit) throw std::runtime_error("fault point: exit");
+/// Makes the trouble that `site` is armed with: an actor dies of `exit`, and its thread is held up
+/// by `delay`.
+inline void act_out(fault_point& site, const clock_source& clock) {
+  const auto action = site.fire();
+  if (action.what == fault_action::kind::exit) throw std::runtime_error("fault point: exit");
+  if (action.what == fault_action::kind::delay) clock.sleep_for(action.wait);
 }
 
 /// A stage's logic and its timer. Built by CAF before the logic can be, hence the pointer.

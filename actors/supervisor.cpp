@@ -1,5 +1,5 @@
-#include "engram/base/restart_policy.hpp"
 #include "engram/actors/stage.hpp"
+#include "engram/base/restart_policy.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/exit_reason.hpp>
@@ -196,12 +196,17 @@ supervisor_actor::behavior_type
 supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, pipeline_core* core,
            spawn_options options) {
   die_of_exceptions(self);
-  self->set_down_handler(
-      [self](caf::scheduled_actor*, caf::down_msg& down) { self->state.on_down(down); });
+  self->set_down_handler([self, core](caf::scheduled_actor*, caf::down_msg& down) {
+    act_out(*core->handlers.supervisor, core->clock);
+    self->state.on_down(down);
+  });
   self->state.open(self, core, options);
   return {
       [self](stop_pipeline) { self->state.stop_children(); },
-      [self](restart_due due) { self->state.on_restart_due(due.child); },
+      [self, core](restart_due due) {
+        act_out(*core->handlers.supervisor, core->clock);
+        self->state.on_restart_due(due.child);
+      },
   };
 }
 

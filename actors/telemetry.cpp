@@ -12,9 +12,9 @@ struct telemetry_state : stage_state<telemetry_logic, telemetry_actor> {
 
   template <class Self, class Handler>
   void handle(Self* self, Handler handler) {
-    maybe_die(*core->exits.telemetry);
+    act_out(*core->handlers.telemetry, core->clock);
     handler(*logic);
-    timer.arm(self, logic->next_due());
+    timer.arm(self, logic->next_due(), *core->timers.telemetry);
   }
 };
 
@@ -23,12 +23,12 @@ telemetry_actor::behavior_type telemetry(telemetry_actor::stateful_pointer<telem
   die_of_exceptions(self);
   self->state.core = core;
   self->state.logic = std::make_unique<telemetry_logic>(*core);
-  self->state.timer.arm(self, self->state.logic->next_due());
+  self->state.timer.arm(self, self->state.logic->next_due(), *core->timers.telemetry);
   core->device_reports.attach(ring_for<telemetry_actor, outcomes_waiting>(self));
   return {
       [self](outcomes_waiting) { self->state.handle(self, [](auto& l) { l.on_reports(); }); },
-      [self](timer_due due) {
-        if (self->state.timer.is_current(due))
+      [self, core](timer_due due) {
+        if (self->state.timer.is_due(self, due, core->clock.now()))
           self->state.handle(self, [](auto& l) { l.on_timer(); });
       },
   };

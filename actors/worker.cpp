@@ -24,10 +24,11 @@ void catch_up(const pipeline_core& core, device& on) {
 }
 
 void run_jobs(pipeline_core& core, worker_slot& slot, handoff<job>& lane) {
+  auto& faults = &lane == &slot.jobs ? *slot.faults : *slot.quick_faults;
   std::vector<job> jobs;
   lane.take(jobs);
   for (auto& each : jobs) {
-    maybe_die(*slot.exit_site);
+    act_out(faults, core.clock);
     auto done = report_to(core, each.run);
     if (each.proves_itself) {
       if (!slot.device->reset()) {

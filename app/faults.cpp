@@ -1,11 +1,12 @@
 #include "engram/app/commands.hpp"
 #include "engram/app/table.hpp"
 #include "engram/pipeline/pipeline.hpp"
-#include "engram/service/json_writer.hpp"
+#include "engram/service/json_codec.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <string>
 
 namespace engram {
 
@@ -16,16 +17,15 @@ int run_list(const common_options& common) {
   if (!config) return report_usage_error(config.error());
   const auto pipe = pipeline::start(config->values.pipeline);
   if (!pipe) return report_start_error(pipe.error());
-  json_writer out;
-  out.begin_object().key("faults").begin_array();
-  text_table table{{{"site"}, {"setting"}, {"meaning"}}};
-  for (const auto& site : (*pipe)->faults()) {
-    out.begin_object().field("site", site.name).field("setting", site.setting);
-    out.field("meaning", site.meaning).end_object();
-    table.add({site.name, site.setting, site.meaning});
-  }
-  out.end_array().end_object();
-  std::fputs((common.json ? out.take() + '\n' : table.to_string(terminal_width())).c_str(), stdout);
+  const auto sites = (*pipe)->faults();
+  text_table table{
+      {{"site"}, {"tasks"}, {"setting"}, {"fired", text_table::align::right}, {"meaning"}}};
+  for (const auto& site : sites)
+    table.add({site.name, site.tasks.to_string(), site.setting, std::to_string(site.fired),
+               site.meaning});
+  std::fputs(
+      (common.json ? encode_faults(sites) + '\n' : table.to_string(terminal_width())).c_str(),
+      stdout);
   return exit_fine;
 }
 
@@ -37,9 +37,10 @@ void add_faults_command(CLI::App& app, const common_options& common, int& exit_c
   auto* list =
       faults->add_subcommand("list", "List the fault points of a pipeline with this configuration");
   list->footer(
-      "Arm them with --faults.points, with $ENGRAM_FAILPOINTS (separated by ;) or in a replay's\n"
-      "timeline: SITE=[P%][COUNT*]TASK[(ARG)], chained by ->. Tasks: off, return(oom|transient|\n"
-      "sticky|no_device), delay(MILLISECONDS), hang, exit, corrupt.\n\n"
+      "Arm them with --faults.points, with $ENGRAM_FAILPOINTS (separated by ;), in a replay's\n"
+      "timeline, or with PUT /v1/admin/faults where faults.admin_enabled is true. A setting is\n"
+      "SITE=[P%][COUNT*]TASK[(ARG)], chained by ->. Tasks: off, which every site takes, and\n"
+      "return(oom|transient|sticky|no_device), delay(MILLISECONDS), hang, exit, corrupt.\n\n"
       "Examples:\n"
       "  engram faults list --gpu.devices sim:h100\n"
       "  ENGRAM_FAILPOINTS='gpu0.launch=5%return(transient)' engram start --gpu.devices sim:h100");

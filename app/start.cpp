@@ -39,19 +39,6 @@ configuration for_daemon(configuration config) {
   return config;
 }
 
-/// Returns the settings in $ENGRAM_FAILPOINTS, which stand between semicolons.
-std::vector<std::string> failpoints() {
-  std::vector<std::string> out;
-  const char* variable = std::getenv("ENGRAM_FAILPOINTS");
-  std::string_view rest = variable ? variable : "";
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find(';'), rest.size());
-    if (end > 0) out.emplace_back(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return out;
-}
-
 std::string names(const std::vector<device_health>& devices) {
   std::string out;
   for (const auto& device : devices) {
@@ -86,12 +73,14 @@ public:
                      std::_Exit(exit_run_time);
                    });
     if (!loaded) return report_run_time_error(loaded.error());
-    for (const auto& point : config_.values.pipeline.faults.points)
-      if (const auto armed = pipe_->arm_fault(point); !armed)
-        return report_usage_error(armed.error());
+    if (const auto armed = pipe_->arm_faults(config_.values.pipeline.faults.points); !armed)
+      return report_usage_error(armed.error());
     if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
     server_->hold_readiness({});
     log_what_is_missing();
+    if (config_.values.pipeline.faults.admin_enabled)
+      spdlog::warn("faults.admin_enabled: whoever reaches {} can break this pipeline on purpose",
+                   server_->address());
     announce();
     return steer();
   }
@@ -99,9 +88,9 @@ public:
 private:
   /// Arms what $ENGRAM_FAILPOINTS says.
   result<void> arm_faults() {
-    for (const auto& setting : failpoints())
-      if (const auto armed = pipe_->arm_fault(setting); !armed)
-        return error{armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message};
+    const char* variable = std::getenv("ENGRAM_FAILPOINTS");
+    const auto armed = pipe_->arm_faults(split_fault_settings(variable ? variable : ""));
+    if (!armed) return error{armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message};
     return {};
   }
 

@@ -17,14 +17,38 @@
 
 namespace engram {
 
+namespace {
+
+constexpr fault_tasks fail_or_delay{fault_action::kind::fail, fault_action::kind::delay};
+
+fault_point& publication_site(fault_points& faults) {
+  return faults.site("dataset.publish",
+                     "a dataset as it is published; return: it fails with unavailable",
+                     fail_or_delay);
+}
+
+pipeline::door_faults door_sites(fault_points& faults) {
+  return {faults.site("http.accept",
+                      "a request as it comes in over HTTP; return: it is answered 503 unread",
+                      fail_or_delay),
+          faults.site("http.send",
+                      "an answer as it goes out over HTTP; return: the connection is cut instead",
+                      fail_or_delay)};
+}
+
+} // namespace
+
 struct pipeline::impl {
   impl(pipeline_options options, std::unique_ptr<fault_points> faults,
        std::vector<std::unique_ptr<device>> devices)
-      : core(options, clock, std::move(faults), std::move(devices)), actors(core, options.runtime),
-        gpu_watch(watch_gpus(core)) {}
+      : core(options, clock, std::move(faults), std::move(devices)),
+        publish_faults(publication_site(*core.faults)), http_faults(door_sites(*core.faults)),
+        actors(core, options.runtime), gpu_watch(watch_gpus(core)) {}
 
   steady_clock_source clock;
   pipeline_core core;
+  fault_point& publish_faults;
+  const door_faults http_faults;
   actor_runtime actors;                   ///< after core: the actors borrow it
   std::unique_ptr<gpu_sampler> gpu_watch; ///< may be null
   std::atomic<request_id> last_request{0};
@@ -81,8 +105,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(pipeline_options options) {
   for (auto& why : made->left_out)
     core.events.add(core.clock.now(), "unavailable", "gpu", std::move(why));
   calibrate(core, nullptr);
-  for (const auto& point : options.faults.points)
-    if (auto armed = core.faults->arm(point); !armed) return armed.error();
+  if (auto armed = core.faults->arm_all(options.faults.points); !armed) return armed.error();
   return started;
 }
 
@@ -120,6 +143,12 @@ result<dataset_ptr> pipeline::publish(std::string name,
                                       std::variant<collection_ptr, graph_ptr> content) {
   auto& core = impl_->core;
   const std::lock_guard lock{impl_->publishing};
+  const auto trouble = impl_->publish_faults.fire();
+  if (trouble.what == fault_action::kind::delay) impl_->clock.sleep_for(trouble.wait);
+  if (trouble.what == fault_action::kind::fail)
+    return error{ec::unavailable, "Dataset \"" + name +
+                                      "\" was not published and nothing has changed: fault point "
+                                      "dataset.publish is armed."};
   const auto before = core.datasets.find(name);
   auto published = core.datasets.publish(std::move(name), std::move(content));
   if (!published) return published;
@@ -300,11 +329,21 @@ std::string pipeline::metrics() const {
 }
 
 result<void> pipeline::arm_fault(std::string_view setting) {
-  auto armed = impl_->core.faults->arm(setting);
+  const std::string one{setting};
+  return arm_faults({&one, 1});
+}
+
+result<void> pipeline::arm_faults(std::span<const std::string> settings) {
+  auto armed = impl_->core.faults->arm_all(settings);
   if (armed)
-    impl_->core.events.add(impl_->clock.now(), "fault",
-                           std::string{setting.substr(0, setting.find('='))}, std::string{setting});
+    for (const auto& setting : settings)
+      impl_->core.events.add(impl_->clock.now(), "fault", setting.substr(0, setting.find('=')),
+                             setting);
   return armed;
+}
+
+result<void> pipeline::check_fault(std::string_view setting) const {
+  return impl_->core.faults->check(setting);
 }
 
 void pipeline::disarm_faults() {
@@ -314,6 +353,10 @@ void pipeline::disarm_faults() {
 
 std::vector<fault_points::site_info> pipeline::faults() const {
   return impl_->core.faults->list();
+}
+
+pipeline::door_faults pipeline::http_faults() const {
+  return impl_->http_faults;
 }
 
 } // namespace engram

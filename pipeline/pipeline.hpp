@@ -17,6 +17,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,7 +89,7 @@ public:
 
   /// Makes `content` the current version of `name` here and on every device that has room for it.
   /// Requests accepted before keep the version they started with. Blocks while devices upload; the
-  /// CPU serves meanwhile.
+  /// CPU serves meanwhile. `unavailable` where fault point dataset.publish says so.
   result<dataset_ptr> publish(std::string name, std::variant<collection_ptr, graph_ptr> content);
   /// Removes a dataset; `not_found`.
   result<void> drop(std::string_view name);
@@ -125,8 +126,20 @@ public:
 
   /// Arms a fault point: "gpu0.launch=return(sticky)"; see fault_points.
   result<void> arm_fault(std::string_view setting);
+  /// Arms several, all or none.
+  result<void> arm_faults(std::span<const std::string> settings);
+  /// Returns what `arm_fault` would, and arms nothing.
+  result<void> check_fault(std::string_view setting) const;
   void disarm_faults();
   std::vector<fault_points::site_info> faults() const;
+
+  /// The fault points of the HTTP door. They come with the pipeline, so that a configuration can
+  /// arm them before the door opens.
+  struct door_faults {
+    fault_point& accept;
+    fault_point& send;
+  };
+  door_faults http_faults() const;
 
   /// Takes nothing new, waits up to `drain` for what was accepted, answers the rest with
   /// `shutting_down`, and ends every actor. Returns true if all were served. Later calls return the

@@ -13,11 +13,8 @@ public:
     pipe_.submit(std::move(what), std::move(done));
   }
   result<void> arm_fault(std::string_view setting) override { return pipe_.arm_fault(setting); }
-  std::vector<std::string> fault_sites() const override {
-    std::vector<std::string> names;
-    for (auto& site : pipe_.faults())
-      names.push_back(std::move(site.name));
-    return names;
+  result<void> check_fault(std::string_view setting) const override {
+    return pipe_.check_fault(setting);
   }
   health_report health() const override { return pipe_.health(); }
   std::vector<pipeline_event> events(std::uint64_t after) const override {

@@ -29,18 +29,10 @@ std::string utc_now() {
   return text;
 }
 
-/// Checks that every fault of the timeline has its site.
-result<void> check_fault_sites(const scenario& what, const replay_target& target) {
-  const auto sites = target.fault_sites();
-  for (const auto& mark : what.faults) {
-    const auto site = mark.setting.substr(0, mark.setting.find('='));
-    if (std::find(sites.begin(), sites.end(), site) != sites.end()) continue;
-    std::string known;
-    for (const auto& each : sites)
-      (known += known.empty() ? "" : ", ") += each;
-    return error{ec::not_found, "the fault " + mark.setting + " names the site " + site +
-                                    ", which is not there; there are " + known};
-  }
+/// Checks that every fault of the timeline has its site and that the site does it.
+result<void> check_faults(const scenario& what, const replay_target& target) {
+  for (const auto& mark : what.faults)
+    if (auto possible = target.check_fault(mark.setting); !possible) return possible;
   return {};
 }
 
@@ -254,7 +246,7 @@ private:
 result<report> run_replay(const scenario& what, replay_target& target, const dataset_finder& find,
                           const run_options& options) {
   if (auto why = complaint(what)) return error{ec::invalid_argument, *why};
-  if (auto sites = check_fault_sites(what, target); !sites) return sites.error();
+  if (auto faults = check_faults(what, target); !faults) return faults.error();
   const auto pool = request_pool::make(what, find);
   if (!pool) return pool.error();
   return conductor{what, target, *pool, options}.run();

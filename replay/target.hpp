@@ -30,8 +30,8 @@ public:
 
   /// Sets a fault point; see fault_points.
   virtual result<void> arm_fault(std::string_view setting) = 0;
-  /// Returns the names of the fault points there are.
-  virtual std::vector<std::string> fault_sites() const = 0;
+  /// Returns what `arm_fault` would, and sets nothing.
+  virtual result<void> check_fault(std::string_view setting) const = 0;
 
   virtual health_report health() const = 0;
   /// Returns what changed since event number `after`, oldest first.

@@ -80,15 +80,18 @@ http_reply too_large(std::uint64_t limit) {
 } // namespace
 
 struct http_server::impl {
-  impl(pipeline& pipe, std::uint64_t max_body) : pages(pipe), max_body_bytes(max_body) {}
+  impl(pipeline& pipe, std::uint64_t max_body)
+      : pages(pipe), faults(pipe.http_faults()), max_body_bytes(max_body) {}
 
   int on_request(mg_connection* connection);
+  bool is_stopped_by(fault_point& site);
   http_reply reply_to(mg_connection* connection, std::string_view method, std::string_view path,
                       bool& is_body_left);
-  http_reply serve(mg_connection* connection, std::string_view path, const framing& body_framing,
-                   bool& is_body_left);
+  http_reply serve(mg_connection* connection, std::string_view method, std::string_view path,
+                   const framing& body_framing, bool& is_body_left);
 
   routes pages;
+  const pipeline::door_faults faults;
   std::uint64_t max_body_bytes;
   steady_clock_source clock;
   mg_context* context = nullptr;
@@ -97,6 +100,7 @@ struct http_server::impl {
 
   std::mutex mutex;
   std::condition_variable became_idle;
+  std::condition_variable became_stopped;
   std::size_t active = 0;
   std::optional<bool> stopped; ///< what `stop` returned
 };
@@ -110,33 +114,48 @@ int http_server::impl::on_request(mg_connection* connection) {
   const std::string_view method = info->request_method;
   bool is_body_left = false;
   const http_reply reply = reply_to(connection, method, info->local_uri, is_body_left);
-  const bool keep_alive = !is_body_left && wants_keep_alive(connection);
+  const bool is_cut = !routes::is_admin(info->local_uri) && is_stopped_by(faults.send);
+  const bool keep_alive = !is_cut && !is_body_left && wants_keep_alive(connection);
   if (!keep_alive) mg_disable_connection_keep_alive(connection);
-  write_reply(connection, reply, keep_alive, method != "HEAD");
+  if (!is_cut) write_reply(connection, reply, keep_alive, method != "HEAD");
   {
     const std::lock_guard lock{mutex};
     if (--active == 0) became_idle.notify_all();
   }
   // A client that waits for "100 Continue" has not sent anything to drop.
-  if (is_body_left && header(connection, "Expect").empty())
+  if (!is_cut && is_body_left && header(connection, "Expect").empty())
     drop_rest_of_body(connection, clock, longest_drop_time);
   return reply.status;
+}
+
+/// Makes the trouble that `site` is armed with; returns true if the request ends there. The admin
+/// routes are spared, so that trouble can be taken back.
+bool http_server::impl::is_stopped_by(fault_point& site) {
+  const auto action = site.fire();
+  if (action.what == fault_action::kind::delay) {
+    std::unique_lock lock{mutex};
+    became_stopped.wait_for(lock, action.wait, [this] { return stopped.has_value(); });
+  }
+  return action.what == fault_action::kind::fail;
 }
 
 http_reply http_server::impl::reply_to(mg_connection* connection, std::string_view method,
                                        std::string_view path, bool& is_body_left) {
   const framing body = framing_of(connection);
   is_body_left = body.chunked || body.length.value_or(0) > 0;
-  if (auto refused = routes::refusal(method, path)) return std::move(*refused);
+  if (!routes::is_admin(path) && is_stopped_by(faults.accept))
+    return error_reply(
+        {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
+  if (auto refused = pages.refusal(method, path)) return std::move(*refused);
   try {
     if (!routes::wants_body(method)) {
       std::istream nothing{nullptr};
-      return pages.serve(path, nothing);
+      return pages.serve(method, path, nothing);
     }
     if (!body.chunked && !body.length)
       return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
     if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
-    return serve(connection, path, body, is_body_left);
+    return serve(connection, method, path, body, is_body_left);
   } catch (const std::bad_alloc&) {
     return error_reply(
         {ec::resource_exhausted, "no memory for this request: ask for less at once"});
@@ -145,13 +164,14 @@ http_reply http_server::impl::reply_to(mg_connection* connection, std::string_vi
   }
 }
 
-http_reply http_server::impl::serve(mg_connection* connection, std::string_view path,
-                                    const framing& body_framing, bool& is_body_left) {
+http_reply http_server::impl::serve(mg_connection* connection, std::string_view method,
+                                    std::string_view path, const framing& body_framing,
+                                    bool& is_body_left) {
   if (equals_ignoring_case(header(connection, "Expect"), "100-continue"))
     mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
   http_body body{connection, max_body_bytes, clock, longest_body_time};
   std::istream stream{&body};
-  http_reply reply = pages.serve(path, stream);
+  http_reply reply = pages.serve(method, path, stream);
   if (body.is_too_large()) return too_large(max_body_bytes);
   if (body.is_broken())
     return error_reply(408, {ec::invalid_argument, "the body did not arrive whole and in time"});
@@ -241,6 +261,7 @@ bool http_server::stop(std::chrono::milliseconds patience) {
       impl_->became_idle.wait_for(lock, patience, [this] { return impl_->active == 0; });
   impl_->stopped = idle;
   lock.unlock();
+  impl_->became_stopped.notify_all();
   if (impl_->context) {
     // CivetWeb looks up from waiting for connections only every two seconds.
     const std::jthread waker{[this](const std::stop_token& stopped) {

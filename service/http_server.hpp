@@ -15,6 +15,7 @@ namespace engram {
 ///
 ///   GET  /metrics /healthz /readyz /v1/datasets
 ///   POST /v1/search /v1/similarity /v1/score /v1/spread     bodies: json_codec.hpp
+///   GET, PUT, DELETE /v1/admin/faults     where faults.admin_enabled; body: fault_body.hpp
 ///
 /// Errors are {"error": {code, message}} with a status that fits the code. A body larger than
 /// server.max_body_bytes is answered with 413 and is never held in memory. Thread-safe.

@@ -312,6 +312,20 @@ std::string encode_datasets(std::span<const dataset_ptr> datasets,
   return out.take();
 }
 
+std::string encode_faults(std::span<const fault_points::site_info> sites) {
+  json_writer out;
+  out.begin_object().key("faults").begin_array();
+  for (const auto& site : sites) {
+    out.begin_object().field("site", site.name).key("tasks").begin_array();
+    for (const auto task : site.tasks.names())
+      out.value(task);
+    out.end_array().field("setting", site.setting).field("fired", site.fired);
+    out.field("meaning", site.meaning).end_object();
+  }
+  out.end_array().end_object();
+  return out.take();
+}
+
 std::string encode_health(const health_report& health, std::string_view state) {
   json_writer out;
   out.begin_object().field("live", health.live).field("ready", health.ready && state.empty());

@@ -50,6 +50,9 @@ std::string encode_error(const error& why);
 std::string encode_datasets(std::span<const dataset_ptr> datasets,
                             std::span<const device_health> devices);
 
+/// Returns {"faults": [{site, tasks, setting, fired, meaning}]}.
+std::string encode_faults(std::span<const fault_points::site_info> sites);
+
 /// Returns the health of the pipeline; `state` replaces its own word if not empty.
 std::string encode_health(const health_report& health, std::string_view state = {});
 

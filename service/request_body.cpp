@@ -1,6 +1,6 @@
 #include "engram/service/request_body.hpp"
 
-#include <nlohmann/json.hpp>
+#include "engram/service/json_reading.hpp"
 
 #include <array>
 #include <charconv>
@@ -244,14 +244,7 @@ public:
   bool parse_error(std::size_t, const std::string&, const json::exception& why) {
     if (takes_real() && dynamic_cast<const json::out_of_range*>(&why))
       return fail(place() + " is a number too large to store");
-    std::string_view text = why.what();
-    if (const auto bracket = text.find("] "); bracket != std::string_view::npos)
-      text.remove_prefix(bracket + 2);
-    // The parser quotes what it read last, which may be most of the body.
-    constexpr std::size_t longest = 240;
-    const bool cut = text.size() > longest;
-    return fail("the body is not JSON: " + std::string{text.substr(0, longest)} +
-                (cut ? "..." : ""));
+    return fail(not_json(why));
   }
 
 private:
@@ -441,15 +434,8 @@ private:
 } // namespace
 
 result<request_body> read_request_body(operation op, std::istream& in) {
-  if (in.peek() == std::istream::traits_type::eof())
-    return error{ec::invalid_argument, "the body is empty: send a JSON object"};
   body_listener listener{op};
-  const bool good = nlohmann::json::sax_parse(in, &listener);
-  if (!good) return error{ec::invalid_argument, listener.complaint()};
-  // The parser takes a zero byte for the end of its input.
-  in.clear();
-  if (in.unget() && in.get() == 0)
-    return error{ec::invalid_argument, "the body is not JSON: it has a zero byte"};
+  if (auto read = read_json(in, listener); !read) return read.error();
   return listener.take();
 }
 

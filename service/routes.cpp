@@ -1,5 +1,6 @@
 #include "engram/service/routes.hpp"
 
+#include "engram/service/fault_body.hpp"
 #include "engram/service/json_codec.hpp"
 #include "engram/service/json_writer.hpp"
 
@@ -15,7 +16,20 @@ namespace engram {
 
 namespace {
 
-enum class page { index, metrics, healthz, readyz, datasets, search, similarity, score, spread };
+enum class page {
+  index,
+  metrics,
+  healthz,
+  readyz,
+  datasets,
+  search,
+  similarity,
+  score,
+  spread,
+  faults,
+  arm_faults,
+  disarm_faults
+};
 
 struct route {
   std::string_view path;
@@ -34,12 +48,27 @@ constexpr std::array all_routes{
     route{"/v1/similarity", "POST", page::similarity, "how near given vectors are to a query"},
     route{"/v1/score", "POST", page::score, "how near listed rows are to a query"},
     route{"/v1/spread", "POST", page::spread, "the nodes that light up when these do"},
+    route{"/v1/admin/faults", "GET", page::faults, "where trouble can be made, and what is armed"},
+    route{"/v1/admin/faults", "PUT", page::arm_faults, "arms fault points"},
+    route{"/v1/admin/faults", "DELETE", page::disarm_faults, "turns all fault points off"},
 };
 
-const route* find_route(std::string_view path) {
+bool takes(const route& r, std::string_view method) {
+  return method == r.method || (method == "HEAD" && r.method == "GET");
+}
+
+const route* find_route(std::string_view method, std::string_view path) {
   const auto at = std::find_if(all_routes.begin(), all_routes.end(),
-                               [&](const route& r) { return r.path == path; });
+                               [&](const route& r) { return r.path == path && takes(r, method); });
   return at == all_routes.end() ? nullptr : &*at;
+}
+
+/// Returns the methods of `path`, empty for one that is not there: "GET, PUT, DELETE".
+std::string methods_of(std::string_view path) {
+  std::string out;
+  for (const auto& r : all_routes)
+    if (r.path == path) out.append(out.empty() ? "" : ", ").append(r.method);
+  return out;
 }
 
 http_reply index_reply() {
@@ -93,21 +122,25 @@ http_reply error_reply(const error& why) {
   return error_reply(http_status(why.code), why);
 }
 
-std::optional<http_reply> routes::refusal(std::string_view method, std::string_view path) {
-  const route* found = find_route(path);
-  if (!found)
+routes::routes(pipeline& pipe) : pipe_(pipe), admin_enabled_(pipe.options().faults.admin_enabled) {}
+
+std::optional<http_reply> routes::refusal(std::string_view method, std::string_view path) const {
+  const auto methods = methods_of(path);
+  if (methods.empty())
     return error_reply(404, {ec::not_found, "there is no " + std::string{path.substr(0, 100)} +
                                                 " here: GET / lists what there is"});
-  if (method == found->method || (method == "HEAD" && found->method == "GET")) return std::nullopt;
-  auto reply = error_reply(405, {ec::invalid_argument, std::string{path} + " takes " +
-                                                           std::string{found->method} + " only"});
-  reply.headers = "Allow: " + std::string{found->method} +
-                  (found->method == "GET" ? std::string{", HEAD"} : std::string{}) + "\r\n";
+  if (is_admin(path) && !admin_enabled_)
+    return error_reply(403, {ec::invalid_argument,
+                             std::string{path} + " is closed: faults.admin_enabled is false"});
+  if (find_route(method, path)) return std::nullopt;
+  auto reply =
+      error_reply(405, {ec::invalid_argument, std::string{path} + " takes " + methods + " only"});
+  reply.headers = "Allow: " + methods + (find_route("GET", path) ? ", HEAD" : "") + "\r\n";
   return reply;
 }
 
-http_reply routes::serve(std::string_view path, std::istream& body) {
-  switch (find_route(path)->shows) {
+http_reply routes::serve(std::string_view method, std::string_view path, std::istream& body) {
+  switch (find_route(method, path)->shows) {
   case page::index:
     return index_reply();
   case page::metrics:
@@ -126,6 +159,12 @@ http_reply routes::serve(std::string_view path, std::istream& body) {
     return operate(operation::score, body);
   case page::spread:
     return operate(operation::spread, body);
+  case page::faults:
+    return faults();
+  case page::arm_faults:
+    return arm_faults(body);
+  case page::disarm_faults:
+    return disarm_faults();
   }
   return error_reply({ec::internal, "a route without a page"});
 }
@@ -138,6 +177,22 @@ http_reply routes::operate(operation op, std::istream& body) {
   const answer given = pipe_.submit(std::move(decoded->what)).get();
   if (!given.ok()) return error_reply(given.failure);
   return {200, encode_answer(given, decoded->data.get(), ids)};
+}
+
+http_reply routes::faults() const {
+  return {200, encode_faults(pipe_.faults())};
+}
+
+http_reply routes::arm_faults(std::istream& body) {
+  const auto settings = read_fault_settings(body);
+  if (!settings) return error_reply(settings.error());
+  if (const auto armed = pipe_.arm_faults(*settings); !armed) return error_reply(armed.error());
+  return faults();
+}
+
+http_reply routes::disarm_faults() {
+  pipe_.disarm_faults();
+  return faults();
 }
 
 void routes::hold_readiness(std::string state) {

@@ -31,16 +31,20 @@ http_reply error_reply(int status, const error& why);
 /// What the server answers, apart from how it gets here and back. Thread-safe.
 class routes {
 public:
-  explicit routes(pipeline& pipe) : pipe_(pipe) {}
+  explicit routes(pipeline& pipe);
 
-  /// Returns what to refuse a request with by its first line alone, 404 or 405; nothing for one to
-  /// serve.
-  static std::optional<http_reply> refusal(std::string_view method, std::string_view path);
+  /// Returns what to refuse a request with by its first line alone, 403, 404 or 405; nothing for
+  /// one to serve.
+  std::optional<http_reply> refusal(std::string_view method, std::string_view path) const;
   /// Returns true if serving this takes the request's body.
-  static bool wants_body(std::string_view method) noexcept { return method == "POST"; }
+  static bool wants_body(std::string_view method) noexcept {
+    return method == "POST" || method == "PUT";
+  }
+  /// Returns true if `path` steers the daemon itself.
+  static bool is_admin(std::string_view path) noexcept { return path.starts_with("/v1/admin/"); }
 
   /// Serves a request that was not refused. Blocks until the pipeline has answered.
-  http_reply serve(std::string_view path, std::istream& body);
+  http_reply serve(std::string_view method, std::string_view path, std::istream& body);
 
   void hold_readiness(std::string state);
 
@@ -48,8 +52,12 @@ private:
   http_reply operate(operation op, std::istream& body);
   http_reply readiness();
   http_reply liveness();
+  http_reply faults() const;
+  http_reply arm_faults(std::istream& body);
+  http_reply disarm_faults();
 
   pipeline& pipe_;
+  const bool admin_enabled_;
   label_finder labels_;
   std::mutex mutex_;
   std::string held_state_; ///< empty: the pipeline decides

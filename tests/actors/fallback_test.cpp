@@ -134,7 +134,7 @@ TEST(fallback, a_quick_batch_survives_the_death_of_its_lane_too) {
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
   pipe.cpu().quick = true;
-  pipe.arm("cpu.worker=1*exit");
+  pipe.arm("cpu.quick_worker=1*exit");
   const auto r = pipe.submit(pipe.search(data));
   pipe.advance(20ms);
   EXPECT_TRUE(pipe.is_right(r));

@@ -72,10 +72,12 @@ public:
   /// Lets every actor do what it can at this moment.
   void run() { scheduler_.run(); }
 
-  /// Turns the hands on by `d`, stopping at every timer and alarm on the way.
+  /// Turns the hands on by `d`, stopping at every timer and alarm on the way. An actor that sleeps
+  /// turns them on by itself, past that time too.
   void advance(duration d) {
     const auto target = clock.now() + d;
     run();
+    catch_up();
     while (clock.now() < target) {
       auto next = target;
       if (const auto& timers = caf_clock().schedule(); !timers.empty())
@@ -83,13 +85,14 @@ public:
       if (const auto alarm = clock.next()) next = std::min(next, *alarm);
       next = std::max(next, clock.now());
       clock.advance_to(next);
-      caf_clock().advance_time(next - caf_clock().now());
+      caf_clock().advance_time(clock.now() - caf_clock().now());
       run();
+      catch_up();
       if (next == target) break;
     }
   }
 
-  /// Kills the actors that `which` names by its fault point, at their next message.
+  /// Arms a fault point: "actor.router=1*exit" kills the router at its next message.
   void arm(const std::string& setting) {
     const auto armed = core_->faults->arm(setting);
     ASSERT_TRUE(armed) << armed.error().message;
@@ -188,6 +191,13 @@ private:
     }
   };
   caf::detail::test_actor_clock& caf_clock() { return scheduler_.clock(); }
+  /// Lets the timers come that became due while an actor slept.
+  void catch_up() {
+    while (caf_clock().now() < clock.now()) {
+      caf_clock().advance_time(clock.now() - caf_clock().now());
+      run();
+    }
+  }
 
   pipeline_options options_;
   virtual_config config_;

@@ -306,8 +306,22 @@ class Machine(CommandTest):
                       self.run_engram(0, "gpu-info", **self.pretend("1", "PRETENDED_OLD_DRIVER")).stdout)
 
     def test_faults_lists_the_sites_of_the_configured_devices(self):
-        sites = {each["site"] for each in self.run_json(0, "faults", "list", "--gpu.devices", "sim:h100")["faults"]}
-        self.assertLessEqual({"cpu.launch", "gpu0.launch", "gpu0.worker"}, sites)
+        listed = self.run_json(0, "faults", "list", "--gpu.devices", "sim:h100")["faults"]
+        sites = {each["site"]: each for each in listed}
+        self.assertLessEqual({"cpu.launch", "gpu0.launch", "gpu0.worker", "actor.supervisor", "timer.router",
+                              "dataset.publish", "http.accept"}, set(sites))
+        self.assertEqual(sites["http.send"]["tasks"], ["return", "delay"])
+        self.assertEqual((sites["http.send"]["setting"], sites["http.send"]["fired"]), ("off", 0))
+
+    def test_faults_shows_tasks_setting_and_count_of_each_site_to_a_person(self):
+        lines = self.run_engram(0, "faults", "list", "--faults.points", "http.send=2*delay(5)").stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["site", "tasks", "setting", "fired", "meaning"])
+        line = next(each for each in lines if each.startswith("http.send "))
+        self.assertRegex(line, r"return, delay +2\*delay\(5\) +0  an answer")
+
+    def test_a_task_that_a_site_does_not_do_is_an_error(self):
+        done = self.run_engram(2, "faults", "list", "--faults.points", "http.send=corrupt")
+        self.assertIn('"http.send" does not take corrupt; it takes off, return, delay', done.stderr)
 
 
 if __name__ == "__main__":

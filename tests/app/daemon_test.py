@@ -27,6 +27,22 @@ class Serving(CommandTest):
             self.assertIn("engram_requests_total", daemon.request("GET", "/metrics")[1])
             self.assertEqual(daemon.end(), 0)
 
+    def test_faults_are_armed_over_http_where_the_configuration_allows_it(self):
+        with Daemon(self.store, "--faults.admin_enabled", "true") as daemon:
+            status, _ = daemon.request("PUT", "/v1/admin/faults", {"faults": ["http.accept=1*return"]})
+            self.assertEqual(status, 200)
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 503)
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+            self.assertEqual(daemon.request("PUT", "/v1/admin/faults", {"faults": ["no.site=off"]})[0], 404)
+            listed = daemon.request("DELETE", "/v1/admin/faults")[1]["faults"]
+            self.assertEqual({each["site"]: each["fired"] for each in listed if each["fired"]}, {"http.accept": 1})
+            self.assertEqual(daemon.end(), 0)
+        with Daemon(self.store) as daemon:
+            status, answer = daemon.request("PUT", "/v1/admin/faults", {"faults": ["http.accept=return"]})
+            self.assertEqual(status, 403)
+            self.assertIn("faults.admin_enabled", answer["error"]["message"])
+            self.assertEqual(daemon.end(), 0)
+
     def test_metrics_show_what_nvml_tells(self):
         with Daemon(self.store, LD_LIBRARY_PATH=os.environ["PRETENDED_NVML_FOLDER"]) as daemon:
             lines = []

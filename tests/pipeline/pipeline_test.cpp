@@ -111,6 +111,71 @@ TEST(pipeline, a_lost_gpu_is_no_error_to_the_caller) {
   EXPECT_EQ(pipe->counts().lost, 0u);
 }
 
+TEST(pipeline, a_publication_that_fails_changes_nothing) {
+  const auto pipe = start(simulated());
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("dataset.publish=2*return"));
+  for (const char* name : {"vectors", "others"}) {
+    const auto refused = pipe->publish(name, some_vectors(64, 16, 1));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ec::unavailable);
+    EXPECT_NE(refused.error().message.find("dataset.publish"), std::string::npos);
+  }
+  ASSERT_EQ(pipe->datasets().size(), 1u);
+  EXPECT_EQ(pipe->find("vectors")->version, 1u);
+  EXPECT_EQ(pipe->health().devices.at(1).resident.size(), 1u);
+  EXPECT_EQ(pipe->submit(nearest_to(rows, 5)).get().output.hits.at(0).id, 5u);
+  EXPECT_EQ((*pipe->publish("vectors", some_vectors(64, 16, 1)))->version, 2u);
+}
+
+TEST(pipeline, a_publication_that_is_held_up_is_late_and_requests_are_not) {
+  const auto pipe = start();
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("dataset.publish=1*delay(300)"));
+  const auto start_time = clock_type::now();
+  std::atomic<bool> is_published{false};
+  std::jthread publisher{[&] {
+    EXPECT_TRUE(pipe->publish("vectors", some_vectors(64, 16, 1)));
+    EXPECT_GE(clock_type::now() - start_time, 300ms);
+    is_published = true;
+  }};
+  while (!is_published)
+    ASSERT_TRUE(pipe->submit(nearest_to(rows, 5)).get().ok());
+  publisher.join();
+  EXPECT_EQ(pipe->find("vectors")->version, 2u);
+}
+
+TEST(pipeline, faults_are_armed_all_or_none) {
+  const auto pipe = start();
+  const auto armed = [&] {
+    std::string out;
+    for (const auto& site : pipe->faults())
+      if (site.setting != "off") out += site.name + '=' + site.setting + ' ';
+    return out;
+  };
+  const std::vector<std::string> bad{"cpu.launch=0%hang", "cpu.launches=0%hang"};
+  EXPECT_EQ(pipe->arm_faults(bad).error().code, ec::not_found);
+  EXPECT_EQ(armed(), "");
+  const std::vector<std::string> good{"cpu.launch=0%hang", "http.send=0%return"};
+  EXPECT_TRUE(pipe->arm_faults(good));
+  EXPECT_EQ(armed(), "cpu.launch=0%hang http.send=0%return ");
+  EXPECT_EQ(pipe->check_fault("http.send=hang").error(), pipe->arm_fault("http.send=hang").error());
+  pipe->disarm_faults();
+  EXPECT_EQ(armed(), "");
+}
+
+TEST(pipeline, a_configuration_arms_the_sites_of_a_door_that_is_not_open_yet) {
+  pipeline_options options;
+  options.faults.points = {"http.accept=0%return", "actor.router=0%exit"};
+  EXPECT_TRUE(pipeline::start(options));
+  options.faults.points = {"http.accept=corrupt"};
+  const auto refused = pipeline::start(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::invalid_argument);
+}
+
 TEST(pipeline, many_threads_submit_while_versions_are_published) {
   const auto pipe = start(simulated());
   std::vector<collection_ptr> versions;

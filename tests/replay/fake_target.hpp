@@ -27,6 +27,12 @@ public:
   fake_target() : thread_([this](std::stop_token stop) { serve(std::move(stop)); }) {}
   ~fake_target() override { stop(std::chrono::milliseconds{0}); }
 
+  /// Returns how many requests it was sent.
+  std::uint64_t sent() {
+    std::lock_guard hold{mutex_};
+    return sent_;
+  }
+
   std::string description() const override { return "fake"; }
 
   void send(request what, std::function<void(answer)> done) override {
@@ -40,7 +46,11 @@ public:
     armed.emplace_back(setting);
     return {};
   }
-  std::vector<std::string> fault_sites() const override { return {"gpu0.launch"}; }
+  result<void> check_fault(std::string_view setting) const override {
+    fault_points points;
+    points.site("gpu0.launch", "", {fault_action::kind::fail});
+    return points.check(setting);
+  }
   health_report health() const override { return {}; }
   std::vector<pipeline_event> events(std::uint64_t) const override { return {}; }
   std::optional<pipeline_counts> counts() const override { return std::nullopt; }

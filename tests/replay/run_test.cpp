@@ -166,8 +166,18 @@ TEST(replay, refuses_a_fault_site_that_is_not_there_before_it_sends_anything) {
   const auto found = run_replay(what, target, no_dataset);
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, ec::not_found);
-  EXPECT_EQ(found.error().message, "the fault gpu7.launch=off names the site gpu7.launch, which is "
-                                   "not there; there are gpu0.launch");
+  EXPECT_EQ(found.error().message, "there is no fault site \"gpu7.launch\"; known are gpu0.launch");
+  EXPECT_EQ(target.sent(), 0u);
+}
+
+TEST(replay, refuses_a_task_that_its_site_does_not_do_before_it_sends_anything) {
+  auto what = steady(100, 500ms);
+  what.faults = {{200ms, "gpu0.launch=corrupt"}};
+  fake_target target;
+  const auto found = run_replay(what, target, no_dataset);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ec::invalid_argument);
+  EXPECT_EQ(target.sent(), 0u);
 }
 
 TEST(replay, refuses_a_dataset_that_is_not_there) {

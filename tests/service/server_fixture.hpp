@@ -22,10 +22,12 @@ class server_test : public ::testing::Test {
 protected:
   static constexpr std::uint64_t max_body = 64 * 1024;
 
-  void SetUp() override {
-    pipeline_options options;
+  server_test() {
     options.gpu.enabled = false;
     options.cpu.threads = 1;
+  }
+
+  void SetUp() override {
     auto started = pipeline::start(options);
     ASSERT_TRUE(started) << started.error().message;
     pipe = std::move(*started);
@@ -82,6 +84,7 @@ protected:
            200;
   }
 
+  pipeline_options options; ///< of the pipeline; derived classes change them as they are made
   std::unique_ptr<pipeline> pipe;
   std::unique_ptr<http_server> server;
   std::uint16_t port = 0;
