@@ -12,6 +12,13 @@ std::vector<std::string> names_of(const std::vector<std::unique_ptr<device>>& de
   return names;
 }
 
+/// Returns an event's one line: "lost (sticky): ...".
+std::string detail_of(const device_event& event) {
+  if (event.what == device_event::kind::note) return event.message;
+  return (event.what == device_event::kind::lost ? "lost (" : "restored (") + event.cause +
+         "): " + event.message;
+}
+
 } // namespace
 
 std::string_view to_string(pipeline_state state) noexcept {
@@ -89,7 +96,7 @@ void pipeline_core::register_faults() {
 /// A device was lost or restored: telemetry hears of it, in the order of the events.
 void pipeline_core::hear(std::size_t device, const device_event& event) {
   const auto now = clock.now();
-  events.add(now, "device", numbers.device_name(device), event.message);
+  events.add(now, "device", numbers.device_name(device), detail_of(event));
   if (event.what == device_event::kind::note) return;
   const bool lost = event.what == device_event::kind::lost;
   if (lost) numbers.count_worker_restart(device, event.cause);

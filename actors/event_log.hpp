@@ -15,9 +15,10 @@ namespace engram {
 struct pipeline_event {
   std::uint64_t number = 0; ///< ascending from 1
   time_point when;
-  std::string kind; ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload", "unavailable"
+  std::string
+      kind; ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload", "unavailable"
   std::string subject; ///< "gpu0", "batcher", "wordnet"
-  std::string detail;  ///< "closed -> open: sticky", one line
+  std::string detail;  ///< "closed -> open: sticky", "lost (sticky): ...", one line
 };
 
 /// Keeps the last 1,000 events. Thread-safe.

@@ -79,7 +79,7 @@ using device_listener = std::function<void(const device_event&)>;
 
 /// A process of its own that a device keeps, for people and for tests that end one.
 struct device_process {
-  std::string role; ///< "owner", "runner", "standby"
+  std::string role; ///< "owner", "runner", "standby"; "starting" until it can take over
   int pid = 0;
 };
 

@@ -9,6 +9,7 @@ nvidia-cuda-crt==13.0.88        headers that it includes by itself
 nvidia-cuda-runtime==13.0.96    the runtime: headers and the static library
 nvidia-cuda-cccl==13.0.85       CUB and Thrust, headers
 nvidia-nvtx==13.0.85            ranges for profilers, headers
+nvidia-cuda-cupti==13.0.85      hears of CUDA calls: what substitutes their return codes in tests
 "
 cuda_folder=${ENGRAM_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/engram}/cuda-13.0
 
@@ -46,6 +47,7 @@ install_cuda_wheels() {
   # Names that nvcc and CMake look for and the wheels leave out.
   ln -s lib "$work/site/nvidia/cu13/lib64"
   ln -s libcudart.so.13 "$work/site/nvidia/cu13/lib/libcudart.so"
+  ln -s libcupti.so.13 "$work/site/nvidia/cu13/lib/libcupti.so"
   rm -rf "$cuda_folder"
   mv "$work/site/nvidia/cu13" "$cuda_folder"
   rm -rf "$work"

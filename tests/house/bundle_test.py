@@ -25,6 +25,14 @@ program(gpu_tests tests/kernels)
 program(cpu_tests tests/kernels)
 program(gpu_performance_validation bench/gpu)
 program(bench_pipeline bench/pipeline)
+if(INJECTS)
+  add_library(cupti SHARED needed.cpp)
+  add_library(engram_cuda_inject MODULE needed.cpp)
+  set_target_properties(engram_cuda_inject PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/gpu
+    LINK_FLAGS "-Wl,--no-as-needed${LOOKS_BESIDE_IT}")
+  target_link_libraries(engram_cuda_inject PRIVATE cupti)
+  add_dependencies(engram_cuda engram_cuda_inject)
+endif()
 add_test(NAME gpu.one COMMAND gpu_tests one)
 add_test(NAME gpu.two COMMAND gpu_tests two)
 set_tests_properties(gpu.one gpu.two PROPERTIES LABELS "${LABEL}")
@@ -41,14 +49,14 @@ class BundleTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.build, self.out = self.folder / "build", self.folder / "out"
 
-    def configure(self, label="gpu", flags=FINDS_BESIDE_IT, data="1"):
+    def configure(self, label="gpu", flags=FINDS_BESIDE_IT, data="1", more=()):
         (self.folder / "CMakeLists.txt").write_text(PROJECT)
         (self.folder / "needed.cpp").write_text("int needed() { return 0; }\n")
         (self.folder / "main.cpp").write_text(f"int needed();\nchar data[{data}] = {{1}};\n"
                                               "int main() { return needed() + data[0] - 1; }\n")
         # As the libraries of a distribution: found without the program's help.
         subprocess.run(["cmake", "-S", self.folder, "-B", self.build, "-G", "Ninja", "-DCMAKE_SKIP_BUILD_RPATH=ON",
-                        f"-DLABEL={label}", flags], check=True, capture_output=True)
+                        f"-DLABEL={label}", flags, *more], check=True, capture_output=True)
 
     def bundle(self, *options):
         run = subprocess.run([sys.executable, BUNDLE, *options, self.build, self.out], capture_output=True, text=True,
@@ -77,6 +85,18 @@ class BundleTest(unittest.TestCase):
         self.assertEqual(lines[1:], ["test gpu_tests", "bench gpu_performance_validation"])
         self.assertTrue(os.access(moved / "gpu-test", os.X_OK))
         self.assertTrue((moved / "bench" / "peers").is_dir())
+
+    def test_what_substitutes_return_codes_comes_along_with_its_library(self):
+        self.configure(more=("-DINJECTS=ON", "-DLOOKS_BESIDE_IT=,-rpath,'$ORIGIN'"))
+        self.assertEqual(self.bundle(), 0, self.said)
+        libraries = {path.name for path in (self.out / "lib").iterdir()}
+        self.assertLessEqual({"libengram_cuda_inject.so", "libcupti.so"}, libraries)
+        self.assertEqual((self.out / "bundle.txt").read_text().splitlines()[-1], "inject libengram_cuda_inject.so")
+
+    def test_what_substitutes_return_codes_must_find_its_library(self):
+        self.configure(more=("-DINJECTS=ON",))
+        self.assertEqual(self.bundle(), 1)
+        self.assertIn("would not look for CUPTI", self.said[-1])
 
     def test_an_old_bundle_is_replaced_and_another_folder_is_not(self):
         self.configure()

@@ -52,12 +52,13 @@ class CudaCompilerTest(unittest.TestCase):
         self.program(self.tools / "python3",
                      'while (($#)); do [[ $1 != --target ]] || target=$2; shift; done\n'
                      f'mkdir -p {root}/bin {root}/lib\necho static >{root}/lib/libcudart_static.a\n'
-                     f'echo shared >{root}/lib/libcudart.so.13\n')
+                     f'echo shared >{root}/lib/libcudart.so.13\necho calls >{root}/lib/libcupti.so.13\n')
         run = self.run_bash("install_cuda_wheels")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertEqual([path.name for path in self.cache.iterdir()], ["cuda-13.0"], "nothing else is left over")
         self.assertEqual((self.cache / "cuda-13.0/lib64/libcudart_static.a").read_text(), "static\n")
         self.assertEqual((self.cache / "cuda-13.0/lib/libcudart.so").read_text(), "shared\n")
+        self.assertEqual((self.cache / "cuda-13.0/lib/libcupti.so").read_text(), "calls\n")
 
     def test_a_failed_download_leaves_nothing_and_says_what_to_do(self):
         self.program(self.tools / "python3", "echo 'ERROR: No matching distribution' >&2; exit 1")
