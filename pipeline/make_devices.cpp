@@ -44,11 +44,13 @@ result<std::unique_ptr<device>> make_simulated(std::string name, std::string_vie
 #if ENGRAM_HAS_CUDA
 result<std::unique_ptr<device>> make_real(std::string name, int ordinal, const gpu_options& gpu,
                                           fault_points& faults) {
-  return make_cuda_device({.name = std::move(name),
-                           .ordinal = ordinal,
-                           .streams = gpu.streams,
-                           .vram_safety_margin = gpu.vram_safety_margin},
-                          faults, machine_clock);
+  auto made = make_cuda_device({.name = std::move(name),
+                                .ordinal = ordinal,
+                                .streams = gpu.streams,
+                                .vram_safety_margin = gpu.vram_safety_margin},
+                               faults, machine_clock);
+  if (!made) return std::move(made).error();
+  return std::unique_ptr<device>{std::move(*made)};
 }
 cuda_survey survey_real() {
   return survey_cuda();

@@ -52,7 +52,9 @@ std::optional<int> ordinal_of(std::string_view gpu) {
 result<std::unique_ptr<device>> make_real([[maybe_unused]] int ordinal,
                                           [[maybe_unused]] bench_devices& owner) {
 #if ENGRAM_HAS_CUDA
-  return make_cuda_device({.name = "gpu0", .ordinal = ordinal}, owner.faults, owner.clock);
+  auto made = make_cuda_device({.name = "gpu0", .ordinal = ordinal}, owner.faults, owner.clock);
+  if (!made) return std::move(made).error();
+  return std::unique_ptr<device>{std::move(*made)};
 #else
   return error{ec::unavailable, "This program was built without CUDA, so it drives no real GPU; "
                                 "build it with -DENGRAM_ENABLE_CUDA=ON, or try --gpu sim:h100."};

@@ -110,11 +110,11 @@ cuda_options cuda_options_of(const host_hello& hello) {
           .streams = hello.streams,
           .vram_safety_margin = hello.vram_safety_margin};
 }
-#endif
-
+#else
 error no_cuda() {
   return {ec::unavailable, "This build of engram has no CUDA."};
 }
+#endif
 
 } // namespace
 
