@@ -31,6 +31,7 @@ struct job {
   run_id run = 0;
   work_batch_ptr batch;
   bool proves_itself = false; ///< a shadow run of a device whose breaker is half open
+  strike_flag struck;         ///< of a primary run: once it is true, nobody needs the answer
 };
 
 /// What a worker's device made of a run.
@@ -39,6 +40,7 @@ struct run_report {
   run_outcome outcome;
   time_point started;
   time_point ended;
+  bool skipped = false; ///< not begun: its batch was struck before
 };
 
 /// What telemetry hears about a run, or about a device that was lost.

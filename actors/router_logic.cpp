@@ -111,10 +111,11 @@ void router_logic::start_primary(ledger_entry& entry, std::size_t device) {
   run.kind = run_kind::primary;
   run.device = device;
   run.batch = entry.order.batch;
-  start(std::move(run));
+  run.late_gpu = entry.late_gpu;
+  start(std::move(run), entry.struck);
 }
 
-void router_logic::start(device_run run) {
+void router_logic::start(device_run run, strike_flag struck) {
   auto& slot = *core_.workers[run.device];
   const auto& routing = options_->routing;
   run.incarnation = slot.incarnation;
@@ -137,7 +138,7 @@ void router_logic::start(device_run run) {
   alarms_.push({limit, id, 0});
   // Proving itself may mean a reset and uploads.
   auto& lane = !proves_itself && slot.device->is_quick(*batch) ? slot.quick_jobs : slot.jobs;
-  lane.push({id, std::move(batch), proves_itself});
+  lane.push({id, std::move(batch), proves_itself, std::move(struck)});
 }
 
 bool router_logic::has_credit(std::size_t device) const {

@@ -36,7 +36,7 @@ private:
   bool try_dispatch(batch_id batch, ledger_entry& entry);
   route choose(const work_batch& batch);
   void start_primary(ledger_entry& entry, std::size_t device);
-  void start(device_run run);
+  void start(device_run run, strike_flag struck = {});
   void retry_waiting();
   bool has_credit(std::size_t device) const;
   std::optional<double> predict(const work_batch& batch, std::size_t device) const;
@@ -51,6 +51,9 @@ private:
   void deliver(ledger_entry& entry, const device_run& run, run_report& report);
   void lose(run_id id, const std::string& cause);
   void on_late_run(run_id id, device_run& run, time_point now);
+  void hedge(ledger_entry& entry, device_run& late);
+  void on_hedge_won(const ledger_entry& entry, const device_run& winner);
+  void on_hedge_lost(const device_run& loser, hedge_fate fate);
   void on_deadline(batch_id batch, ledger_entry& entry, time_point now);
   void tell(device_report::kind what, const device_run& run, bool good, const std::string& cause,
             double device_seconds = 0);
