@@ -1,14 +1,17 @@
 #pragma once
 
+#include "engram/actors/batch_slice.hpp"
 #include "engram/actors/batch_windows.hpp"
 #include "engram/actors/doorbell.hpp"
 #include "engram/actors/event_log.hpp"
+#include "engram/actors/evidence.hpp"
 #include "engram/actors/handoff.hpp"
 #include "engram/actors/ledger.hpp"
 #include "engram/actors/metrics.hpp"
 #include "engram/actors/pending_request.hpp"
 #include "engram/actors/policy/breaker.hpp"
 #include "engram/actors/policy/cost_model.hpp"
+#include "engram/actors/policy/verification_policy.hpp"
 #include "engram/base/admission_gate.hpp"
 #include "engram/base/clock.hpp"
 #include "engram/config/options.hpp"
@@ -19,6 +22,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -62,6 +66,14 @@ struct device_report {
   double work = 0;
   double device_seconds = 0;
   time_point dispatched{}; ///< when the run was given to the device
+};
+
+/// What a GPU has answered and the CPU is still to repeat.
+struct answer_check {
+  batch_slice part;
+  std::size_t device = 0;  ///< the GPU
+  time_point dispatched{}; ///< when the GPU was given the batch
+  time_point due{};        ///< from then on it does not wait for the CPU to be idle
 };
 
 /// One device, its worker's place, and what the others need to know of it.
@@ -109,8 +121,9 @@ std::string_view to_string(pipeline_state state) noexcept;
 /// answer depends on, so that any of them may die at any time.
 ///
 /// Who uses what: `inbox` callers -> ingest; `entries` ingest -> batcher; `windows` batcher;
-/// `orders` batcher -> router; `ledger` router; `workers[i].jobs` router -> worker i; `run_reports`
-/// workers -> router; `device_reports` router -> telemetry; `breakers` telemetry.
+/// `orders` batcher -> router; `ledger`, `checks` and `verification` router; `workers[i].jobs`
+/// router -> worker i; `run_reports` workers -> router; `device_reports` router -> telemetry;
+/// `breakers` telemetry.
 struct pipeline_core {
   /// devices[0] is the CPU; the others are GPUs.
   pipeline_core(pipeline_options options, const clock_source& clock,
@@ -122,6 +135,7 @@ struct pipeline_core {
   std::unique_ptr<fault_points> faults;
   catalog datasets;
   event_log events;
+  evidence_writer evidence;
   metrics numbers;
   admission_gate gate;
   answer_desk desk;
@@ -131,6 +145,9 @@ struct pipeline_core {
   batch_windows windows;
   handoff<batch_order> orders;
   in_flight_ledger ledger;
+  verification_policy verification;
+  std::deque<answer_check> checks; ///< oldest first
+  std::uint64_t checks_wanted = 0; ///< since start
   std::vector<std::unique_ptr<worker_slot>> workers;
   handoff<run_report> run_reports;
   handoff<device_report> device_reports;

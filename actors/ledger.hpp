@@ -39,7 +39,8 @@ struct device_run {
   double predicted_seconds = 0;
   bool late = false; ///< the limit has passed and was reported
   std::size_t other_device =
-      0;                    ///< shadow: who answered first; reference: the GPU that will repeat it
+      0; ///< shadow: who answered first; reference: the GPU that will repeat it
+  time_point other_dispatched{}; ///< shadow: when the other one was given the batch
   std::size_t late_gpu = 0; ///< primary, once its batch is hedged: the GPU that was late; 0: none
   std::shared_ptr<const std::vector<item_output>>
       expected; ///< shadow: what the other device answered

@@ -86,6 +86,14 @@ struct metrics::families {
                  .Name("engram_gpu_oom_total")
                  .Help("Batches for which GPU memory did not suffice")
                  .Register(r)),
+        checks(prometheus::BuildCounter()
+                   .Name("engram_gpu_checks_total")
+                   .Help("Answers of a GPU that were compared with the CPU's")
+                   .Register(r)),
+        wrong_answers(prometheus::BuildCounter()
+                          .Name("engram_gpu_wrong_answers_total")
+                          .Help("Answers of a GPU that differed from the CPU's")
+                          .Register(r)),
         hedged(prometheus::BuildCounter()
                    .Name("engram_hedged_batches_total")
                    .Help("Batches that a GPU was late with and that the CPU was given as well")
@@ -146,8 +154,8 @@ struct metrics::families {
 
   prometheus::Family<Counter>& requests;
   prometheus::Family<Histogram>&latency, &queue, &window, &transfer, &kernel, &batch_size;
-  prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms, &hedged,
-      &hedge_wins, &hedge_losers, &worker_restarts, &actor_restarts;
+  prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms, &checks,
+      &wrong_answers, &hedged, &hedge_wins, &hedge_losers, &worker_restarts, &actor_restarts;
   prometheus::Family<Gauge>&speedup, &success_rate, &available, &breaker, &memory_used,
       &memory_budget, &in_flight, &queue_depth;
 
@@ -159,6 +167,7 @@ struct metrics::families {
     by_op<Histogram*> transfer{}, kernel{};
     by_op<Gauge*> speedup{};
     Counter *launches = nullptr, *fallbacks = nullptr, *ooms = nullptr, *hedged = nullptr;
+    Counter *checks = nullptr, *wrong_answers = nullptr;
     std::array<Counter*, 2> hedge_wins{}; ///< of the CPU, of the GPU
     std::array<Counter*, hedge_fate_count> hedge_losers{};
   };
@@ -201,6 +210,8 @@ metrics::metrics(std::vector<std::string> devices)
     f.device[d].launches = &f.launches.Add(of);
     f.device[d].fallbacks = &f.fallbacks.Add(of);
     f.device[d].ooms = &f.ooms.Add(of);
+    f.device[d].checks = &f.checks.Add(of);
+    f.device[d].wrong_answers = &f.wrong_answers.Add(of);
     add_hedge_series(d);
   }
   add_rare_series();
@@ -273,6 +284,14 @@ void metrics::count_fallback(std::size_t device, const std::string& cause) {
 
 void metrics::count_oom(std::size_t device) {
   families_->device[device].ooms->Increment();
+}
+
+void metrics::count_check(std::size_t gpu) {
+  families_->device[gpu].checks->Increment();
+}
+
+void metrics::count_wrong_answer(std::size_t gpu) {
+  families_->device[gpu].wrong_answers->Increment();
 }
 
 void metrics::count_hedge(std::size_t gpu) {

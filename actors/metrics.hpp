@@ -49,6 +49,10 @@ public:
   void count_launch(std::size_t device);
   void count_fallback(std::size_t device, const std::string& cause);
   void count_oom(std::size_t device);
+  /// An answer of a GPU was compared with the CPU's.
+  void count_check(std::size_t gpu);
+  /// They differed.
+  void count_wrong_answer(std::size_t gpu);
   /// A GPU is late with a batch, and the CPU was given it as well.
   void count_hedge(std::size_t gpu);
   /// Of the two, one has answered it.

@@ -16,6 +16,7 @@ constexpr double cpu_patience_factor = 20;
 
 router_logic::router_logic(pipeline_core& core) : core_(core), options_(core.options()) {
   auto& ledger = core_.ledger;
+  follow_verification_options();
   rebuild_alarms();
   // A router that died in the middle of a handler may have left its counts wrong.
   for (auto& [id, entry] : ledger.entries()) {
@@ -49,6 +50,12 @@ void router_logic::on_orders() {
   }
   arrived_.clear();
   drop_stale_alarms();
+}
+
+/// What no answer needs: called once those that do had their turn.
+void router_logic::start_what_can_wait() {
+  start_check();
+  start_canaries();
 }
 
 void router_logic::dispatch(batch_id batch) {
@@ -131,7 +138,10 @@ void router_logic::start(device_run run, strike_flag struck) {
 
   const bool proves_itself =
       run.kind == run_kind::shadow && slot.breaker == breaker_state::half_open;
-  if (run.device > 0) core_.numbers.count_launch(run.device);
+  if (run.device > 0) {
+    core_.numbers.count_launch(run.device);
+    core_.verification.on_run(run.device, run.dispatched);
+  }
   const auto limit = run.limit;
   auto batch = run.batch;
   const auto id = core_.ledger.start(std::move(run));
@@ -177,9 +187,16 @@ void router_logic::on_timer() {
       on_deadline(due.batch, *entry, now);
   }
   retry_waiting();
+  start_what_can_wait();
 }
 
 std::optional<time_point> router_logic::next_due() {
+  const auto check = next_check();
+  const auto first = next_alarm();
+  return check && first ? std::min(*check, *first) : check ? check : first;
+}
+
+std::optional<time_point> router_logic::next_alarm() {
   while (!alarms_.empty()) {
     const auto& top = alarms_.top();
     if (top.run ? core_.ledger.find_run(top.run) != nullptr
@@ -205,7 +222,10 @@ void router_logic::drop_stale_alarms() {
 }
 
 void router_logic::follow_options() {
-  if (auto now = core_.options(); now != options_) options_ = std::move(now);
+  auto now = core_.options();
+  if (now == options_) return;
+  options_ = std::move(now);
+  follow_verification_options();
 }
 
 } // namespace engram

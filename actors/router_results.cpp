@@ -24,6 +24,7 @@ void router_logic::on_run_reports() {
     on_report(report);
   reports_.clear();
   retry_waiting();
+  start_what_can_wait();
 }
 
 void router_logic::on_report(run_report& report) {
@@ -34,6 +35,7 @@ void router_logic::on_report(run_report& report) {
   }
   const auto run = *found;
   core_.ledger.end_run(report.run);
+  if (run.device > 0) core_.verification.on_run(run.device, core_.clock.now());
   if (report.skipped) return on_hedge_lost(run, hedge_fate::cancelled);
   if (run.kind == run_kind::shadow) return judge_shadow(run, report);
   if (report.outcome.fault) return on_fault(run, *report.outcome.fault);
@@ -56,7 +58,8 @@ void router_logic::on_success(const device_run& run, run_report& report) {
     return on_hedge_lost(run, hedge_fate::dropped);
   }
   on_hedge_won(*entry, run);
-  maybe_shadow(run, entry->reason, report.outcome.outputs);
+  if (!maybe_shadow(run, entry->reason, report.outcome.outputs) && run.device > 0)
+    maybe_check(run, report.outcome.outputs);
   deliver(*entry, run, report);
   strike(run.batch->id);
 }
@@ -173,6 +176,7 @@ void router_logic::on_workers_changed() {
   for (const auto id : lost)
     lose(id, "worker_lost");
   retry_waiting();
+  start_what_can_wait();
 }
 
 void router_logic::lose(run_id id, const std::string& cause) {
@@ -180,9 +184,9 @@ void router_logic::lose(run_id id, const std::string& cause) {
   core_.ledger.end_run(id);
   if (run.kind == run_kind::reference) return;
   if (!run.late)
-    tell(run.kind == run_kind::shadow ? device_report::kind::probe : device_report::kind::outcome,
-         run, false, cause);
-  if (run.kind == run_kind::shadow) return;
+    tell(run.kind == run_kind::shadow ? verdict_on(run.device) : device_report::kind::outcome, run,
+         false, cause);
+  if (run.kind == run_kind::shadow) return on_lost_shadow(run);
   auto* entry = core_.ledger.find(run.batch->id);
   if (!entry || run.late) return on_hedge_lost(run, hedge_fate::failed);
   entry->running -= 1;
@@ -200,7 +204,7 @@ void router_logic::on_late_run(run_id id, device_run& run, time_point now) {
   run.limit = now + hung_after;
   alarms_.push({run.limit, id, 0});
   if (run.kind == run_kind::shadow)
-    return tell(device_report::kind::probe, run, false, std::string{late_cause});
+    return tell(verdict_on(run.device), run, false, std::string{late_cause});
   tell(device_report::kind::outcome, run, false, std::string{late_cause});
   if (auto* entry = core_.ledger.find(run.batch->id)) hedge(*entry, run);
 }

@@ -222,6 +222,8 @@ inline pipeline_options eager_gpu() {
   options.gpu.thresholds.gpu_speedup_threshold = 1.0;
   options.batching.max_wait_ms = 0;
   options.routing.shadow_share = 0;
+  options.gpu.verification.check_share = 0;
+  options.gpu.verification.canary_interval_ms = 0;
   options.gpu.breaker.cool_down_jitter = 0;
   return options;
 }
