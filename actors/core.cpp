@@ -148,6 +148,13 @@ metrics::snapshot pipeline_core::snapshot() const {
   return now;
 }
 
+std::string_view pipeline_core::why_unavailable() const noexcept {
+  return supervised ? "The pipeline gave up because one of its actors kept dying; restart the "
+                      "process and report the log."
+                    : "The pipeline gave up because its supervisor died; restart the process and "
+                      "report the log.";
+}
+
 void pipeline_core::fail_everything(ec code, const std::string& message) {
   std::vector<request_ptr> left;
   inbox.take(left);

@@ -26,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace engram {
@@ -161,6 +162,7 @@ struct pipeline_core {
   doorbell workers_changed; ///< supervisor -> router: a worker died or came back
 
   std::atomic<pipeline_state> state{pipeline_state::ready};
+  std::atomic<bool> supervised{true}; ///< false once the supervisor has died unasked
   std::atomic<duration> default_deadline{
       duration::zero()}; ///< of `options`, for the callers' threads
   std::atomic<std::uint64_t> accepted{0};
@@ -186,6 +188,9 @@ struct pipeline_core {
   std::size_t capacity() const noexcept { return capacity_; }
   /// Returns the batches that are with the router or on their way to it.
   std::size_t outstanding_batches() const { return ledger.outstanding() + orders.size(); }
+
+  /// Returns the sentence for those who are answered with `unavailable`.
+  std::string_view why_unavailable() const noexcept;
 
   /// Returns what the metrics show of this moment.
   metrics::snapshot snapshot() const;
