@@ -7,9 +7,11 @@
 ///   ROUTER --jobs_waiting--> CPU_WORKER, GPU_WORKER --reports_waiting--> ROUTER
 ///   ROUTER --outcomes_waiting--> TELEMETRY --probes_wanted--> ROUTER
 ///   ROUTER --capacity_freed--> BATCHER        SUPERVISOR --workers_changed--> ROUTER
+///   SUPERVISOR --watch_actor--> GUARDIAN
 
 #include "engram/actors/core.hpp"
 
+#include <caf/actor_addr.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/fwd.hpp>
 #include <caf/replies_to.hpp>
@@ -37,6 +39,12 @@ struct stop_pipeline {};
 struct timer_due {
   std::uint64_t epoch = 0;
   bool is_guard = false;
+};
+/// Hear of the death of `who`.
+struct watch_actor {
+  enum class role : std::uint8_t { supervisor, stage, worker };
+  caf::actor_addr who;
+  role is = role::stage;
 };
 /// The back-off of child number `child` is over.
 struct restart_due {
@@ -89,13 +97,20 @@ using supervisor_actor = caf::typed_actor<
     // INTERNAL: a back-off is over.
     caf::reacts_to<restart_due>>;
 
+/// The GUARDIAN: outlives the SUPERVISOR. Should that one die, it ends the others and answers what
+/// is pending with `unavailable`.
+using guardian_actor = caf::typed_actor<
+    // The SUPERVISOR: I am, or I have started somebody.
+    caf::reacts_to<watch_actor>>;
+
 /// How actors are spawned.
 struct spawn_options {
   /// Workers get a thread each. Off under the test scheduler, which cannot see detached actors.
   bool detach_workers = true;
 };
 
-/// Spawns the SUPERVISOR, which spawns the rest. `core` must outlive the actor system.
+/// Spawns the GUARDIAN and the SUPERVISOR, which spawns the rest. `core` must outlive the actor
+/// system.
 supervisor_actor spawn_pipeline(caf::actor_system& system, pipeline_core& core,
                                 spawn_options options);
 
@@ -117,6 +132,7 @@ CAF_ADD_TYPE_ID(engram, (engram::workers_changed))
 CAF_ADD_TYPE_ID(engram, (engram::stop_pipeline))
 CAF_ADD_TYPE_ID(engram, (engram::timer_due))
 CAF_ADD_TYPE_ID(engram, (engram::restart_due))
+CAF_ADD_TYPE_ID(engram, (engram::watch_actor))
 CAF_END_TYPE_ID_BLOCK(engram)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::requests_waiting)
@@ -131,3 +147,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::workers_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::stop_pipeline)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::timer_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::restart_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::watch_actor)

@@ -54,8 +54,9 @@ window_limits window_limits_of(const pipeline_options& options) {
 pipeline_core::pipeline_core(pipeline_options initial, const clock_source& time,
                              std::unique_ptr<fault_points> points,
                              std::vector<std::unique_ptr<engram::device>> devices)
-    : clock(time), faults(std::move(points)), numbers(names_of(devices)),
-      gate(initial.admission.max_in_flight), desk{clock, gate, numbers} {
+    : clock(time), faults(std::move(points)), evidence(events, clock), numbers(names_of(devices)),
+      gate(initial.admission.max_in_flight), desk{clock, gate, numbers},
+      verification(devices.size(), clock.now()) {
   register_faults();
   for (std::size_t i = 0; i < devices.size(); ++i) {
     auto slot = std::make_unique<worker_slot>();
@@ -123,6 +124,7 @@ std::shared_ptr<const pipeline_options> pipeline_core::options() const {
 void pipeline_core::set_options(pipeline_options next) {
   gate.set_limit(next.admission.max_in_flight);
   default_deadline = from_milliseconds(next.admission.default_deadline_ms);
+  evidence.set_directory(next.gpu.verification.evidence_directory);
   auto shared = std::make_shared<const pipeline_options>(std::move(next));
   const std::lock_guard lock{options_mutex_};
   options_ = std::move(shared);
@@ -144,6 +146,13 @@ metrics::snapshot pipeline_core::snapshot() const {
                           slot.success_rate, slot.device->budget()});
   }
   return now;
+}
+
+std::string_view pipeline_core::why_unavailable() const noexcept {
+  return supervised ? "The pipeline gave up because one of its actors kept dying; restart the "
+                      "process and report the log."
+                    : "The pipeline gave up because its supervisor died; restart the process and "
+                      "report the log.";
 }
 
 void pipeline_core::fail_everything(ec code, const std::string& message) {

@@ -1,14 +1,17 @@
 #pragma once
 
+#include "engram/actors/batch_slice.hpp"
 #include "engram/actors/batch_windows.hpp"
 #include "engram/actors/doorbell.hpp"
 #include "engram/actors/event_log.hpp"
+#include "engram/actors/evidence.hpp"
 #include "engram/actors/handoff.hpp"
 #include "engram/actors/ledger.hpp"
 #include "engram/actors/metrics.hpp"
 #include "engram/actors/pending_request.hpp"
 #include "engram/actors/policy/breaker.hpp"
 #include "engram/actors/policy/cost_model.hpp"
+#include "engram/actors/policy/verification_policy.hpp"
 #include "engram/base/admission_gate.hpp"
 #include "engram/base/clock.hpp"
 #include "engram/config/options.hpp"
@@ -19,9 +22,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace engram {
@@ -31,6 +36,7 @@ struct job {
   run_id run = 0;
   work_batch_ptr batch;
   bool proves_itself = false; ///< a shadow run of a device whose breaker is half open
+  strike_flag struck;         ///< of a primary run: once it is true, nobody needs the answer
 };
 
 /// What a worker's device made of a run.
@@ -39,6 +45,7 @@ struct run_report {
   run_outcome outcome;
   time_point started;
   time_point ended;
+  bool skipped = false; ///< not begun: its batch was struck before
 };
 
 /// What telemetry hears about a run, or about a device that was lost.
@@ -60,6 +67,14 @@ struct device_report {
   double work = 0;
   double device_seconds = 0;
   time_point dispatched{}; ///< when the run was given to the device
+};
+
+/// What a GPU has answered and the CPU is still to repeat.
+struct answer_check {
+  batch_slice part;
+  std::size_t device = 0;  ///< the GPU
+  time_point dispatched{}; ///< when the GPU was given the batch
+  time_point due{};        ///< from then on it does not wait for the CPU to be idle
 };
 
 /// One device, its worker's place, and what the others need to know of it.
@@ -107,8 +122,9 @@ std::string_view to_string(pipeline_state state) noexcept;
 /// answer depends on, so that any of them may die at any time.
 ///
 /// Who uses what: `inbox` callers -> ingest; `entries` ingest -> batcher; `windows` batcher;
-/// `orders` batcher -> router; `ledger` router; `workers[i].jobs` router -> worker i; `run_reports`
-/// workers -> router; `device_reports` router -> telemetry; `breakers` telemetry.
+/// `orders` batcher -> router; `ledger`, `checks` and `verification` router; `workers[i].jobs`
+/// router -> worker i; `run_reports` workers -> router; `device_reports` router -> telemetry;
+/// `breakers` telemetry.
 struct pipeline_core {
   /// devices[0] is the CPU; the others are GPUs.
   pipeline_core(pipeline_options options, const clock_source& clock,
@@ -120,6 +136,7 @@ struct pipeline_core {
   std::unique_ptr<fault_points> faults;
   catalog datasets;
   event_log events;
+  evidence_writer evidence;
   metrics numbers;
   admission_gate gate;
   answer_desk desk;
@@ -129,6 +146,9 @@ struct pipeline_core {
   batch_windows windows;
   handoff<batch_order> orders;
   in_flight_ledger ledger;
+  verification_policy verification;
+  std::deque<answer_check> checks; ///< oldest first
+  std::uint64_t checks_wanted = 0; ///< since start
   std::vector<std::unique_ptr<worker_slot>> workers;
   handoff<run_report> run_reports;
   handoff<device_report> device_reports;
@@ -142,6 +162,7 @@ struct pipeline_core {
   doorbell workers_changed; ///< supervisor -> router: a worker died or came back
 
   std::atomic<pipeline_state> state{pipeline_state::ready};
+  std::atomic<bool> supervised{true}; ///< false once the supervisor has died unasked
   std::atomic<duration> default_deadline{
       duration::zero()}; ///< of `options`, for the callers' threads
   std::atomic<std::uint64_t> accepted{0};
@@ -167,6 +188,9 @@ struct pipeline_core {
   std::size_t capacity() const noexcept { return capacity_; }
   /// Returns the batches that are with the router or on their way to it.
   std::size_t outstanding_batches() const { return ledger.outstanding() + orders.size(); }
+
+  /// Returns the sentence for those who are answered with `unavailable`.
+  std::string_view why_unavailable() const noexcept;
 
   /// Returns what the metrics show of this moment.
   metrics::snapshot snapshot() const;

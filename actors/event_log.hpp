@@ -15,8 +15,8 @@ namespace engram {
 struct pipeline_event {
   std::uint64_t number = 0; ///< ascending from 1
   time_point when;
-  std::string
-      kind; ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload", "unavailable"
+  std::string kind;    ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload",
+                       ///< "unavailable", "wrong_answer", "evidence"
   std::string subject; ///< "gpu0", "batcher", "wordnet"
   std::string detail;  ///< "closed -> open: sticky", "lost (sticky): ...", one line
 };

@@ -9,6 +9,7 @@ ledger_entry& in_flight_ledger::enter(batch_order order) {
   order.batch->id = id;
   auto& entry = entries_[id];
   entry.order = std::move(order);
+  entry.struck = std::make_shared<std::atomic<bool>>(false);
   outstanding_.store(entries_.size()); // sequentially consistent: see pipeline_core::batcher_waits
   return entry;
 }
@@ -19,7 +20,11 @@ ledger_entry* in_flight_ledger::find(batch_id batch) {
 }
 
 void in_flight_ledger::strike(batch_id batch) {
-  entries_.erase(batch);
+  const auto found = entries_.find(batch);
+  if (found == entries_.end()) return;
+  if (auto& struck = found->second.struck) // null once it was moved out, to be split
+    struck->store(true, std::memory_order_relaxed);
+  entries_.erase(found);
   outstanding_.store(entries_.size()); // sequentially consistent: see pipeline_core::batcher_waits
 }
 

@@ -18,6 +18,9 @@ namespace engram {
 /// Number of one dispatch of a batch to a device, unique in its pipeline.
 using run_id = std::uint64_t;
 
+/// Tells those who hold it that a batch was struck. Set by the ledger, read on any thread.
+using strike_flag = std::shared_ptr<std::atomic<bool>>;
+
 /// What a run is for.
 enum class run_kind : std::uint8_t {
   primary,   ///< its outputs answer requests
@@ -37,6 +40,8 @@ struct device_run {
   bool late = false; ///< the limit has passed and was reported
   std::size_t other_device =
       0; ///< shadow: who answered first; reference: the GPU that will repeat it
+  time_point other_dispatched{}; ///< shadow: when the other one was given the batch
+  std::size_t late_gpu = 0; ///< primary, once its batch is hedged: the GPU that was late; 0: none
   std::shared_ptr<const std::vector<item_output>>
       expected; ///< shadow: what the other device answered
 };
@@ -52,6 +57,9 @@ struct ledger_entry {
   bool split = false;                         ///< a half of a batch that ran out of memory
   bool fell_back = false;
   std::string cause; ///< what the first device did wrong
+  /// The GPU that took longer than its limit, so that the CPU was given the batch as well; 0: none.
+  std::size_t late_gpu = 0;
+  strike_flag struck; ///< true once it is struck: runs that have not begun need not begin
 };
 
 /// The batches in flight and their runs. Belongs to the pipeline and is lent to the router, so that

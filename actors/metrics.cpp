@@ -25,6 +25,7 @@ const Histogram::BucketBoundaries second_bounds{
 const Histogram::BucketBoundaries item_bounds{1,   2,   4,   8,    16,   32,   64,   96,    128,
                                               192, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536};
 
+constexpr std::size_t hedge_fate_count = static_cast<std::size_t>(hedge_fate::last_) + 1;
 constexpr std::size_t status_count = static_cast<std::size_t>(ec::last_) + 1;
 
 std::size_t index_of(operation op) {
@@ -39,6 +40,18 @@ std::string status_name(ec status) {
 }
 
 } // namespace
+
+std::string_view to_string(hedge_fate fate) noexcept {
+  switch (fate) {
+  case hedge_fate::cancelled:
+    return "cancelled";
+  case hedge_fate::dropped:
+    return "dropped";
+  case hedge_fate::failed:
+    return "failed";
+  }
+  return "failed";
+}
 
 struct metrics::families {
   explicit families(prometheus::Registry& r)
@@ -73,6 +86,26 @@ struct metrics::families {
                  .Name("engram_gpu_oom_total")
                  .Help("Batches for which GPU memory did not suffice")
                  .Register(r)),
+        checks(prometheus::BuildCounter()
+                   .Name("engram_gpu_checks_total")
+                   .Help("Answers of a GPU that were compared with the CPU's")
+                   .Register(r)),
+        wrong_answers(prometheus::BuildCounter()
+                          .Name("engram_gpu_wrong_answers_total")
+                          .Help("Answers of a GPU that differed from the CPU's")
+                          .Register(r)),
+        hedged(prometheus::BuildCounter()
+                   .Name("engram_hedged_batches_total")
+                   .Help("Batches that a GPU was late with and that the CPU was given as well")
+                   .Register(r)),
+        hedge_wins(prometheus::BuildCounter()
+                       .Name("engram_hedge_wins_total")
+                       .Help("Hedged batches by who answered first")
+                       .Register(r)),
+        hedge_losers(prometheus::BuildCounter()
+                         .Name("engram_hedge_losers_total")
+                         .Help("Runs of hedged batches that did not answer them")
+                         .Register(r)),
         worker_restarts(prometheus::BuildCounter()
                             .Name("engram_gpu_worker_restarts_total")
                             .Help("GPU workers started again")
@@ -121,8 +154,8 @@ struct metrics::families {
 
   prometheus::Family<Counter>& requests;
   prometheus::Family<Histogram>&latency, &queue, &window, &transfer, &kernel, &batch_size;
-  prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms,
-      &worker_restarts, &actor_restarts;
+  prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms, &checks,
+      &wrong_answers, &hedged, &hedge_wins, &hedge_losers, &worker_restarts, &actor_restarts;
   prometheus::Family<Gauge>&speedup, &success_rate, &available, &breaker, &memory_used,
       &memory_budget, &in_flight, &queue_depth;
 
@@ -133,7 +166,10 @@ struct metrics::families {
     by_op<std::array<Counter*, route_reason_count>> batches{};
     by_op<Histogram*> transfer{}, kernel{};
     by_op<Gauge*> speedup{};
-    Counter *launches = nullptr, *fallbacks = nullptr, *ooms = nullptr;
+    Counter *launches = nullptr, *fallbacks = nullptr, *ooms = nullptr, *hedged = nullptr;
+    Counter *checks = nullptr, *wrong_answers = nullptr;
+    std::array<Counter*, 2> hedge_wins{}; ///< of the CPU, of the GPU
+    std::array<Counter*, hedge_fate_count> hedge_losers{};
   };
   std::vector<of_device> device;
 };
@@ -174,8 +210,23 @@ metrics::metrics(std::vector<std::string> devices)
     f.device[d].launches = &f.launches.Add(of);
     f.device[d].fallbacks = &f.fallbacks.Add(of);
     f.device[d].ooms = &f.ooms.Add(of);
+    f.device[d].checks = &f.checks.Add(of);
+    f.device[d].wrong_answers = &f.wrong_answers.Add(of);
+    add_hedge_series(d);
   }
   add_rare_series();
+}
+
+void metrics::add_hedge_series(std::size_t gpu) {
+  auto& f = *families_;
+  auto& mine = f.device[gpu];
+  const auto& name = devices_[gpu];
+  mine.hedged = &f.hedged.Add({{"device", name}});
+  mine.hedge_wins = {&f.hedge_wins.Add({{"device", name}, {"winner", "cpu"}}),
+                     &f.hedge_wins.Add({{"device", name}, {"winner", "gpu"}})};
+  for (std::size_t i = 0; i < hedge_fate_count; ++i)
+    mine.hedge_losers[i] = &f.hedge_losers.Add(
+        {{"device", name}, {"fate", std::string{to_string(static_cast<hedge_fate>(i))}}});
 }
 
 /// Series that seldom move are there from the start, so that a rate sees their first step.
@@ -233,6 +284,26 @@ void metrics::count_fallback(std::size_t device, const std::string& cause) {
 
 void metrics::count_oom(std::size_t device) {
   families_->device[device].ooms->Increment();
+}
+
+void metrics::count_check(std::size_t gpu) {
+  families_->device[gpu].checks->Increment();
+}
+
+void metrics::count_wrong_answer(std::size_t gpu) {
+  families_->device[gpu].wrong_answers->Increment();
+}
+
+void metrics::count_hedge(std::size_t gpu) {
+  families_->device[gpu].hedged->Increment();
+}
+
+void metrics::count_hedge_win(std::size_t gpu, bool gpu_was_first) {
+  families_->device[gpu].hedge_wins[gpu_was_first ? 1 : 0]->Increment();
+}
+
+void metrics::count_hedge_loser(std::size_t gpu, hedge_fate fate) {
+  families_->device[gpu].hedge_losers[static_cast<std::size_t>(fate)]->Increment();
 }
 
 void metrics::count_worker_restart(std::size_t device, const std::string& cause) {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,15 @@ struct MetricFamily;
 } // namespace prometheus
 
 namespace engram {
+
+/// What became of the run that was not the first to answer a hedged batch.
+enum class hedge_fate : std::uint8_t {
+  cancelled, ///< it had not begun, and never did
+  dropped,   ///< its answer came and was not used
+  failed,    ///< it failed, hung or lost its worker
+  last_ = failed
+};
+std::string_view to_string(hedge_fate fate) noexcept;
 
 /// Every metric, declared once; handles are looked up at construction or first use, never by name
 /// on the hot path. Thread-safe.
@@ -39,6 +49,16 @@ public:
   void count_launch(std::size_t device);
   void count_fallback(std::size_t device, const std::string& cause);
   void count_oom(std::size_t device);
+  /// An answer of a GPU was compared with the CPU's.
+  void count_check(std::size_t gpu);
+  /// They differed.
+  void count_wrong_answer(std::size_t gpu);
+  /// A GPU is late with a batch, and the CPU was given it as well.
+  void count_hedge(std::size_t gpu);
+  /// Of the two, one has answered it.
+  void count_hedge_win(std::size_t gpu, bool gpu_was_first);
+  /// A run of such a batch came to nothing.
+  void count_hedge_loser(std::size_t gpu, hedge_fate fate);
   const std::string& device_name(std::size_t device) const { return devices_[device]; }
   void count_worker_restart(std::size_t device, const std::string& cause);
   void count_actor_restart(const std::string& actor);
@@ -67,6 +87,7 @@ public:
   std::string to_text(const snapshot& now);
 
 private:
+  void add_hedge_series(std::size_t gpu);
   void add_rare_series();
 
   struct families;

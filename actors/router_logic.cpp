@@ -16,6 +16,7 @@ constexpr double cpu_patience_factor = 20;
 
 router_logic::router_logic(pipeline_core& core) : core_(core), options_(core.options()) {
   auto& ledger = core_.ledger;
+  follow_verification_options();
   rebuild_alarms();
   // A router that died in the middle of a handler may have left its counts wrong.
   for (auto& [id, entry] : ledger.entries()) {
@@ -49,6 +50,12 @@ void router_logic::on_orders() {
   }
   arrived_.clear();
   drop_stale_alarms();
+}
+
+/// What no answer needs: called once those that do had their turn.
+void router_logic::start_what_can_wait() {
+  start_check();
+  start_canaries();
 }
 
 void router_logic::dispatch(batch_id batch) {
@@ -111,10 +118,11 @@ void router_logic::start_primary(ledger_entry& entry, std::size_t device) {
   run.kind = run_kind::primary;
   run.device = device;
   run.batch = entry.order.batch;
-  start(std::move(run));
+  run.late_gpu = entry.late_gpu;
+  start(std::move(run), entry.struck);
 }
 
-void router_logic::start(device_run run) {
+void router_logic::start(device_run run, strike_flag struck) {
   auto& slot = *core_.workers[run.device];
   const auto& routing = options_->routing;
   run.incarnation = slot.incarnation;
@@ -130,14 +138,17 @@ void router_logic::start(device_run run) {
 
   const bool proves_itself =
       run.kind == run_kind::shadow && slot.breaker == breaker_state::half_open;
-  if (run.device > 0) core_.numbers.count_launch(run.device);
+  if (run.device > 0) {
+    core_.numbers.count_launch(run.device);
+    core_.verification.on_run(run.device, run.dispatched);
+  }
   const auto limit = run.limit;
   auto batch = run.batch;
   const auto id = core_.ledger.start(std::move(run));
   alarms_.push({limit, id, 0});
   // Proving itself may mean a reset and uploads.
   auto& lane = !proves_itself && slot.device->is_quick(*batch) ? slot.quick_jobs : slot.jobs;
-  lane.push({id, std::move(batch), proves_itself});
+  lane.push({id, std::move(batch), proves_itself, std::move(struck)});
 }
 
 bool router_logic::has_credit(std::size_t device) const {
@@ -176,9 +187,16 @@ void router_logic::on_timer() {
       on_deadline(due.batch, *entry, now);
   }
   retry_waiting();
+  start_what_can_wait();
 }
 
 std::optional<time_point> router_logic::next_due() {
+  const auto check = next_check();
+  const auto first = next_alarm();
+  return check && first ? std::min(*check, *first) : check ? check : first;
+}
+
+std::optional<time_point> router_logic::next_alarm() {
   while (!alarms_.empty()) {
     const auto& top = alarms_.top();
     if (top.run ? core_.ledger.find_run(top.run) != nullptr
@@ -204,7 +222,10 @@ void router_logic::drop_stale_alarms() {
 }
 
 void router_logic::follow_options() {
-  if (auto now = core_.options(); now != options_) options_ = std::move(now);
+  auto now = core_.options();
+  if (now == options_) return;
+  options_ = std::move(now);
+  follow_verification_options();
 }
 
 } // namespace engram

@@ -24,6 +24,7 @@ void router_logic::on_run_reports() {
     on_report(report);
   reports_.clear();
   retry_waiting();
+  start_what_can_wait();
 }
 
 void router_logic::on_report(run_report& report) {
@@ -34,6 +35,8 @@ void router_logic::on_report(run_report& report) {
   }
   const auto run = *found;
   core_.ledger.end_run(report.run);
+  if (run.device > 0) core_.verification.on_run(run.device, core_.clock.now());
+  if (report.skipped) return on_hedge_lost(run, hedge_fate::cancelled);
   if (run.kind == run_kind::shadow) return judge_shadow(run, report);
   if (report.outcome.fault) return on_fault(run, *report.outcome.fault);
   if (run.kind == run_kind::reference)
@@ -52,9 +55,11 @@ void router_logic::on_success(const device_run& run, run_report& report) {
   auto* entry = core_.ledger.find(run.batch->id);
   if (!entry) { // the other device was faster
     core_.desk.late_answers.fetch_add(1, std::memory_order_relaxed);
-    return;
+    return on_hedge_lost(run, hedge_fate::dropped);
   }
-  maybe_shadow(run, entry->reason, report.outcome.outputs);
+  on_hedge_won(*entry, run);
+  if (!maybe_shadow(run, entry->reason, report.outcome.outputs) && run.device > 0)
+    maybe_check(run, report.outcome.outputs);
   deliver(*entry, run, report);
   strike(run.batch->id);
 }
@@ -89,8 +94,8 @@ void router_logic::on_fault(const device_run& run, const device_fault& fault) {
     tell(fatal ? device_report::kind::fatal : device_report::kind::outcome, run, false, cause);
   }
   auto* entry = core_.ledger.find(run.batch->id);
-  if (!entry) return;
-  if (run.late) return; // the CPU was asked when its limit passed
+  // Of a late run the CPU was asked when its limit passed.
+  if (!entry || run.late) return on_hedge_lost(run, hedge_fate::failed);
   entry->running -= 1;
   entry->cpu_failures += run.device == 0 ? 1 : 0;
   const bool can_split = fault.kind == fault_class::oom && run.device > 0 && !entry->split &&
@@ -171,6 +176,7 @@ void router_logic::on_workers_changed() {
   for (const auto id : lost)
     lose(id, "worker_lost");
   retry_waiting();
+  start_what_can_wait();
 }
 
 void router_logic::lose(run_id id, const std::string& cause) {
@@ -178,11 +184,11 @@ void router_logic::lose(run_id id, const std::string& cause) {
   core_.ledger.end_run(id);
   if (run.kind == run_kind::reference) return;
   if (!run.late)
-    tell(run.kind == run_kind::shadow ? device_report::kind::probe : device_report::kind::outcome,
-         run, false, cause);
-  if (run.kind == run_kind::shadow) return;
+    tell(run.kind == run_kind::shadow ? verdict_on(run.device) : device_report::kind::outcome, run,
+         false, cause);
+  if (run.kind == run_kind::shadow) return on_lost_shadow(run);
   auto* entry = core_.ledger.find(run.batch->id);
-  if (!entry || run.late) return;
+  if (!entry || run.late) return on_hedge_lost(run, hedge_fate::failed);
   entry->running -= 1;
   fall_back(run.batch->id, run.device, cause);
 }
@@ -198,13 +204,28 @@ void router_logic::on_late_run(run_id id, device_run& run, time_point now) {
   run.limit = now + hung_after;
   alarms_.push({run.limit, id, 0});
   if (run.kind == run_kind::shadow)
-    return tell(device_report::kind::probe, run, false, std::string{late_cause});
+    return tell(verdict_on(run.device), run, false, std::string{late_cause});
   tell(device_report::kind::outcome, run, false, std::string{late_cause});
-  // The CPU answers as well; whichever is first is used.
-  if (auto* entry = core_.ledger.find(run.batch->id)) {
-    entry->running -= 1;
-    fall_back(run.batch->id, run.device, std::string{late_cause});
-  }
+  if (auto* entry = core_.ledger.find(run.batch->id)) hedge(*entry, run);
+}
+
+/// The CPU is given the batch as well; whichever answers first is used.
+void router_logic::hedge(ledger_entry& entry, device_run& late) {
+  entry.late_gpu = late.late_gpu = late.device;
+  core_.numbers.count_hedge(late.device);
+  entry.running -= 1;
+  fall_back(late.batch->id, late.device, std::string{late_cause});
+}
+
+void router_logic::on_hedge_won(const ledger_entry& entry, const device_run& winner) {
+  if (entry.late_gpu == 0) return;
+  core_.numbers.count_hedge_win(entry.late_gpu, winner.device > 0);
+  // The CPU had no room for it yet, and will find it struck when it has.
+  if (entry.queued) core_.numbers.count_hedge_loser(entry.late_gpu, hedge_fate::cancelled);
+}
+
+void router_logic::on_hedge_lost(const device_run& loser, hedge_fate fate) {
+  if (loser.late_gpu > 0) core_.numbers.count_hedge_loser(loser.late_gpu, fate);
 }
 
 void router_logic::on_deadline(batch_id batch, ledger_entry& entry, time_point now) {

@@ -6,10 +6,12 @@
 
 namespace engram {
 
-void router_logic::maybe_shadow(const device_run& run, route_reason reason,
+/// Returns true if another device repeats what `run` has answered.
+bool router_logic::maybe_shadow(const device_run& run, route_reason reason,
                                 const std::vector<item_output>& outputs) {
   const auto device = shadow_device(run, reason);
   if (device) start_shadow(run, *device, std::make_shared<const std::vector<item_output>>(outputs));
+  return device.has_value();
 }
 
 /// Returns who repeats the batch that `run` answered, if anybody does.
@@ -47,36 +49,39 @@ std::optional<std::size_t> router_logic::shadow_device(const device_run& run, ro
 
 void router_logic::start_shadow(const device_run& answered, std::size_t device,
                                 std::shared_ptr<const std::vector<item_output>> expected) {
-  if (!has_credit(device)) return;
+  if (!has_credit(device) || core_.workers[device]->breaker == breaker_state::open) return;
   device_run run;
   run.kind = run_kind::shadow;
   run.device = device;
   run.batch = answered.batch;
   run.other_device = answered.device;
+  run.other_dispatched = answered.dispatched;
   run.expected = std::move(expected);
   core_.shadow_runs.fetch_add(1, std::memory_order_relaxed);
   start(std::move(run));
 }
 
+/// Returns how a run that compares counts for `device`.
+device_report::kind router_logic::verdict_on(std::size_t device) const {
+  const bool half_open = core_.workers[device]->breaker == breaker_state::half_open;
+  return half_open ? device_report::kind::probe : device_report::kind::outcome;
+}
+
 void router_logic::judge_shadow(const device_run& run, const run_report& report) {
-  if (run.late) return; // judged when its limit passed
   const auto& outcome = report.outcome;
-  const bool half_open = core_.workers[run.device]->breaker == breaker_state::half_open;
-  const auto verdict = half_open ? device_report::kind::probe : device_report::kind::outcome;
+  const auto verdict = verdict_on(run.device);
+  const bool half_open = verdict == device_report::kind::probe;
   if (outcome.fault) {
+    on_lost_shadow(run);
+    if (run.late) return; // judged when its limit passed
     const auto fatal =
         outcome.fault->kind == fault_class::sticky || outcome.fault->kind == fault_class::no_device;
     return tell(!half_open && fatal ? device_report::kind::fatal : verdict, run, false,
                 std::string{to_string(outcome.fault->kind)});
   }
-  if (outcome.outputs != *run.expected) {
-    core_.shadow_mismatches.fetch_add(1, std::memory_order_relaxed);
-    // Of the two, the GPU is the one that is not trusted.
-    auto blamed = run;
-    if (blamed.device == 0) blamed.device = run.other_device;
-    return tell(half_open ? device_report::kind::probe : device_report::kind::fatal, blamed, false,
-                "wrong_answer");
-  }
+  core_.numbers.count_check(run.device > 0 ? run.device : run.other_device);
+  if (outcome.outputs != *run.expected) return on_wrong_answer(run, report);
+  if (run.late) return;
   tell(half_open ? device_report::kind::probe : device_report::kind::sample, run, true, "",
        outcome.times.device_seconds);
 }
@@ -97,30 +102,43 @@ void router_logic::on_probes_wanted() {
     if (core_.workers[device]->breaker != breaker_state::half_open || !has_credit(device) ||
         !has_credit(0) || is_being_probed(device))
       continue;
-    device_run run;
-    run.kind = run_kind::reference;
-    run.device = 0;
-    run.other_device = device;
-    run.batch = known_answer_batch(device);
-    start(std::move(run));
+    start_known_answer(device);
   }
 }
 
-/// Returns a small batch whose answer the CPU can give: rows of a resident collection against it,
-/// or, without one, fixed vectors against each other.
-std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device) const {
+/// Lets the CPU answer a batch that `device` is then to answer the same.
+void router_logic::start_known_answer(std::size_t device) {
+  device_run run;
+  run.kind = run_kind::reference;
+  run.device = 0;
+  run.other_device = device;
+  run.batch = known_answer_batch(device);
+  start(std::move(run));
+}
+
+/// Returns a small batch whose answer the CPU can give: rows of a resident collection against one
+/// of them, or, without one, fixed vectors against each other. Collections and rows take turns, so
+/// that in time all of the device's memory is looked at.
+std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device) {
+  constexpr std::size_t most_rows = 64;
   auto payload = std::make_shared<work_payload>();
   auto batch = std::make_shared<work_batch>();
-  for (const auto& data : core_.datasets.list()) {
+  auto resident = core_.datasets.list();
+  std::erase_if(resident, [&](const dataset_ptr& data) {
+    return !data->collection() || !core_.workers[device]->device->is_resident(data->key);
+  });
+  const auto turn = known_answers_++;
+  if (!resident.empty()) {
+    const auto& data = resident[turn % resident.size()];
     const auto* rows = data->collection();
-    if (!rows || !core_.workers[device]->device->is_resident(data->key)) continue;
+    const auto count = std::min(rows->size(), most_rows);
+    const auto first = turn / resident.size() * count % (rows->size() - count + 1);
     payload->op = operation::score;
     payload->data = data;
     payload->dim = rows->dim();
-    payload->queries = rows->row(0);
-    for (std::size_t r = 0; r < std::min<std::size_t>(rows->size(), 64); ++r)
+    payload->queries = rows->row(first);
+    for (std::size_t r = first; r < first + count; ++r)
       payload->ids.push_back(static_cast<row_id>(r));
-    break;
   }
   if (!payload->data) {
     payload->op = operation::similarity;

@@ -120,6 +120,7 @@ struct stage_state {
   stage_timer<Handle> timer;
 };
 
+guardian_actor spawn_guardian(caf::actor_system& system, pipeline_core& core);
 ingest_actor spawn_ingest(caf::actor_system& system, pipeline_core& core);
 batcher_actor spawn_batcher(caf::actor_system& system, pipeline_core& core);
 router_actor spawn_router(caf::actor_system& system, pipeline_core& core);

@@ -35,7 +35,8 @@ restart_limits restart_limits_of(const supervisor_options& options) {
 struct supervisor_state {
   supervisor_state() = default;
 
-  void open(supervisor_actor::pointer actor, pipeline_core* lent, spawn_options options);
+  void open(supervisor_actor::pointer actor, pipeline_core* lent, spawn_options options,
+            guardian_actor watcher);
   void start(child& which);
   void on_down(const caf::down_msg& down);
   void lose_worker(std::size_t index);
@@ -47,6 +48,7 @@ struct supervisor_state {
 
   supervisor_actor::pointer self = nullptr;
   pipeline_core* core = nullptr;
+  guardian_actor guardian; ///< hears of everybody, to take over should this one die
   std::vector<child> children;
   bool stopping = false;
   bool gave_up = false;
@@ -54,9 +56,11 @@ struct supervisor_state {
 };
 
 void supervisor_state::open(supervisor_actor::pointer actor, pipeline_core* lent,
-                            spawn_options options) {
+                            spawn_options options, guardian_actor watcher) {
   self = actor;
   core = lent;
+  guardian = std::move(watcher);
+  self->send(guardian, watch_actor{self->address(), watch_actor::role::supervisor});
   auto& system = self->system();
   const restart_policy policy{restart_limits_of(core->options()->supervisor)};
   const auto add = [&](std::string name, auto spawn, std::optional<std::size_t> worker = {}) {
@@ -98,6 +102,8 @@ void supervisor_state::start(child& which) {
   which.address = handle.address();
   which.up = true;
   self->monitor(handle);
+  using role = watch_actor::role;
+  self->send(guardian, watch_actor{which.address, which.worker ? role::worker : role::stage});
   if (!which.worker) return;
   auto& slot = *core->workers[*which.worker];
   slot.incarnation += 1;
@@ -182,9 +188,7 @@ void supervisor_state::finish_if_all_down() {
   // Nobody keeps deadlines any more, and a worker may be busy for long: answer now.
   if (!std::exchange(answered_rest, true)) {
     if (gave_up)
-      core->fail_everything(ec::unavailable,
-                            "The pipeline gave up because one of its actors kept dying; "
-                            "restart the process and report the log.");
+      core->fail_everything(ec::unavailable, std::string{core->why_unavailable()});
     else
       core->fail_everything(ec::shutting_down,
                             "The pipeline stopped before the request was answered.");
@@ -194,13 +198,13 @@ void supervisor_state::finish_if_all_down() {
 
 supervisor_actor::behavior_type
 supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, pipeline_core* core,
-           spawn_options options) {
+           spawn_options options, const guardian_actor& guardian) {
   die_of_exceptions(self);
   self->set_down_handler([self, core](caf::scheduled_actor*, caf::down_msg& down) {
     act_out(*core->handlers.supervisor, core->clock);
     self->state.on_down(down);
   });
-  self->state.open(self, core, options);
+  self->state.open(self, core, options, guardian);
   return {
       [self](stop_pipeline) { self->state.stop_children(); },
       [self, core](restart_due due) {
@@ -214,7 +218,7 @@ supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, pipeline_c
 
 supervisor_actor spawn_pipeline(caf::actor_system& system, pipeline_core& core,
                                 spawn_options options) {
-  return system.spawn(supervisor, &core, options);
+  return system.spawn(supervisor, &core, options, spawn_guardian(system, core));
 }
 
 void detach_doorbells(pipeline_core& core) {

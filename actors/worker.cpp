@@ -9,10 +9,19 @@ namespace engram {
 
 namespace {
 
+/// Gives the place of a run back that nobody needs any more.
+void report_skipped(pipeline_core& core, run_id run) {
+  run_report report;
+  report.run = run;
+  report.started = report.ended = core.clock.now();
+  report.skipped = true;
+  core.run_reports.push(std::move(report));
+}
+
 /// Gives the router what became of a run. Called on any thread, also after the worker died.
 run_done report_to(pipeline_core& core, run_id run) {
   return [&core, run, started = core.clock.now()](run_outcome outcome) {
-    core.run_reports.push({run, std::move(outcome), started, core.clock.now()});
+    core.run_reports.push({run, std::move(outcome), started, core.clock.now(), false});
   };
 }
 
@@ -28,6 +37,10 @@ void run_jobs(pipeline_core& core, worker_slot& slot, handoff<job>& lane) {
   std::vector<job> jobs;
   lane.take(jobs);
   for (auto& each : jobs) {
+    if (each.struck && each.struck->load(std::memory_order_relaxed)) {
+      report_skipped(core, each.run);
+      continue;
+    }
     act_out(faults, core.clock);
     auto done = report_to(core, each.run);
     if (each.proves_itself) {

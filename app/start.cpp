@@ -140,10 +140,14 @@ private:
     std::fflush(stdout);
   }
 
-  /// Waits for signals until one has ended the daemon.
+  /// Waits for signals until one has ended the daemon, or nobody can restart what fails any more.
   int steer() {
     for (;;) {
-      const int signal = wait_for_signal();
+      const int signal = wait_for_signal(milliseconds{100});
+      if (signal == 0) {
+        if (!pipe_->health().supervised) return end_unsupervised();
+        continue;
+      }
       if (signal == SIGHUP) {
         reload();
         continue;
@@ -180,6 +184,23 @@ private:
     }
     spdlog::info("SIGHUP: the configuration is in effect");
     config_ = std::move(config);
+  }
+
+  /// Whoever watches the process starts another one; a pipeline without a supervisor would answer
+  /// with errors only, for ever.
+  int end_unsupervised() {
+    server_->hold_readiness("unavailable");
+    const int code = report_run_time_error(
+        {ec::unavailable, "the supervisor of the actors died: what was pending was answered with "
+                          "errors, and the process ends; start it again"});
+    const auto stop = [&] {
+      server_->stop(); // the answers are written
+      pipe_->stop(milliseconds{0});
+    };
+    run_watchfully(stop, [code](int signal) {
+      if (signal != SIGHUP) std::_Exit(code);
+    });
+    return code;
   }
 
   /// Readiness goes first, so that whoever balances load looks elsewhere; then the pipeline refuses

@@ -71,8 +71,7 @@ struct pipeline::impl {
   }
   error closed_error() const {
     if (core.state == pipeline_state::unavailable)
-      return {ec::unavailable,
-              "The pipeline gave up because one of its actors kept dying; restart the process."};
+      return {ec::unavailable, std::string{core.why_unavailable()}};
     return {ec::shutting_down, "The pipeline is stopping and takes no new requests."};
   }
 };
@@ -286,6 +285,7 @@ health_report pipeline::health() const {
   health_report report;
   report.live = state == pipeline_state::ready || state == pipeline_state::draining;
   report.ready = state == pipeline_state::ready;
+  report.supervised = core.supervised;
   report.state = to_string(state);
   report.in_flight = core.gate.in_flight();
   for (const auto& slot : core.workers) {

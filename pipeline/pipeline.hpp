@@ -56,7 +56,10 @@ struct device_health {
 struct health_report {
   bool live = true;   ///< the supervisor and its actors are up
   bool ready = false; ///< takes requests
-  std::string state;  ///< "ready", "draining", "unavailable", "stopped"
+  /// The supervisor is up. Should it die, every pending request is answered with `unavailable` and
+  /// new ones are refused; end the process then.
+  bool supervised = true;
+  std::string state; ///< "ready", "draining", "unavailable", "stopped"
   std::uint64_t in_flight = 0;
   std::vector<device_health> devices;
 };

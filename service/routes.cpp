@@ -213,7 +213,7 @@ http_reply routes::readiness() {
 http_reply routes::liveness() {
   const auto health = pipe_.health();
   json_writer out;
-  out.begin_object().field("live", health.live).end_object();
+  out.begin_object().field("live", health.live).field("state", health.state).end_object();
   return {health.live ? 200 : 503, out.take()};
 }
 

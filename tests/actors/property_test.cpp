@@ -72,6 +72,8 @@ private:
     o.batching.max_wait_ms = static_cast<double>(pick(0, 8));
     o.batching.target_batch_size = static_cast<std::uint32_t>(pick(1, 16));
     o.routing.shadow_share = chance(0.5) ? 0.3 : 0.0;
+    o.gpu.verification.check_share = chance(0.5) ? 0.3 : 0.0;
+    o.gpu.verification.canary_interval_ms = chance(0.5) ? static_cast<double>(pick(100, 500)) : 0.0;
     o.admission.max_in_flight = chance(0.2) ? 8 : 1'000;
     o.supervisor.restart_intensity = 1'000'000;
     o.supervisor.backoff_ms = 0;
@@ -203,6 +205,8 @@ private:
     EXPECT_EQ(core.ledger.outstanding(), 0u);
     EXPECT_TRUE(core.ledger.waiting().empty());
     EXPECT_EQ(core.windows.waiting(), 0u);
+    EXPECT_TRUE(core.checks.empty());
+    EXPECT_EQ(core.shadow_mismatches, 0u);
     for (std::size_t g = 0; g + 1 < core.workers.size(); ++g)
       EXPECT_EQ(pipe_.breaker(g), breaker_state::closed) << "gpu" << g << " is stuck:\n" << story();
   }

@@ -98,6 +98,13 @@ public:
     ASSERT_TRUE(armed) << armed.error().message;
   }
 
+  /// Returns the value of a series, as a scrape shows it; -1 if there is none.
+  double metric(const std::string& series) {
+    const auto text = "\n" + core_->numbers.to_text(core_->snapshot());
+    const auto found = text.find("\n" + series + " ");
+    return found == std::string::npos ? -1 : std::stod(text.substr(found + series.size() + 2));
+  }
+
   // -- datasets and requests
   // -----------------------------------------------------------------------
 
@@ -215,6 +222,8 @@ inline pipeline_options eager_gpu() {
   options.gpu.thresholds.gpu_speedup_threshold = 1.0;
   options.batching.max_wait_ms = 0;
   options.routing.shadow_share = 0;
+  options.gpu.verification.check_share = 0;
+  options.gpu.verification.canary_interval_ms = 0;
   options.gpu.breaker.cool_down_jitter = 0;
   return options;
 }

@@ -184,5 +184,25 @@ class Signals(CommandTest):
             self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
 
 
+class Death(CommandTest):
+    def test_actors_that_keep_dying_leave_it_running_and_unhealthy(self):
+        with Daemon(self.store, "--supervisor.restart_intensity=2",
+                    ENGRAM_FAILPOINTS="actor.batcher=exit") as daemon:
+            status, answer = daemon.request("POST", "/v1/search", SEARCH)
+            self.assertEqual((status, answer["error"]["code"]), (503, "unavailable"))
+            self.assertEqual(daemon.request("GET", "/healthz"), (503, {"live": False, "state": "unavailable"}))
+            self.assertIsNone(daemon.process.poll())
+            self.assertEqual(daemon.end(), 0)
+
+    def test_the_death_of_the_supervisor_ends_it_with_one_sentence_and_3(self):
+        with Daemon(self.store, ENGRAM_FAILPOINTS="actor.supervisor=exit;actor.ingest=exit") as daemon:
+            status, answer = daemon.request("POST", "/v1/search", SEARCH)
+            self.assertEqual((status, answer["error"]["code"]), (503, "unavailable"))
+            self.assertEqual(daemon.process.wait(timeout=30), 3)
+        said = [line for line in daemon.log if line.startswith("engram: ")]
+        self.assertEqual(len(said), 1, daemon.log)
+        self.assertIn("supervisor of the actors died", said[0])
+
+
 if __name__ == "__main__":
     unittest.main()

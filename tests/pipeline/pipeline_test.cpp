@@ -3,9 +3,12 @@
 #include "engram/pipeline/pipeline.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <coroutine>
+#include <filesystem>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -255,6 +258,90 @@ TEST(pipeline, another_thread_than_the_one_that_started_it_can_stop_it) {
   ASSERT_EQ(done.wait_for(30s), std::future_status::ready);
 }
 
+/// Waits until `pipe` says that it is not alive.
+void wait_for_end(const pipeline& pipe) {
+  const auto until = std::chrono::steady_clock::now() + 30s;
+  while (pipe.health().live && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(1ms);
+}
+
+TEST(pipeline, actors_that_keep_dying_end_it_and_everybody_is_told) {
+  auto options = simulated();
+  options.supervisor.restart_intensity = 2;
+  const auto pipe = start(options);
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("actor.batcher=exit"));
+  std::vector<std::future<answer>> pending;
+  for (std::size_t i = 0; i < 50; ++i)
+    pending.push_back(pipe->submit(nearest_to(rows, i)));
+  for (auto& each : pending)
+    EXPECT_EQ(each.get().failure.code, ec::unavailable);
+  wait_for_end(*pipe);
+  const auto health = pipe->health();
+  EXPECT_FALSE(health.live);
+  EXPECT_FALSE(health.ready);
+  EXPECT_TRUE(health.supervised);
+  EXPECT_EQ(health.state, "unavailable");
+  EXPECT_EQ(health.in_flight, 0u);
+  const auto refused = pipe->submit(nearest_to(rows, 1)).get();
+  EXPECT_EQ(refused.failure.code, ec::unavailable);
+  EXPECT_NE(refused.failure.message.find("kept dying"), std::string::npos);
+}
+
+TEST(pipeline, without_its_supervisor_it_is_dead_and_everybody_is_told) {
+  const auto pipe = start(simulated());
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("gpu0.launch=hang"));
+  std::vector<std::future<answer>> pending;
+  for (std::size_t i = 0; i < 20; ++i)
+    pending.push_back(pipe->submit(nearest_to(rows, i)));
+  EXPECT_TRUE(pipe->health().live);
+  EXPECT_TRUE(pipe->health().supervised);
+  ASSERT_TRUE(pipe->arm_fault("actor.supervisor=exit"));
+  ASSERT_TRUE(pipe->arm_fault("actor.ingest=exit"));
+  pending.push_back(pipe->submit(nearest_to(rows, 1)));
+  for (auto& each : pending) {
+    const auto got = each.get();
+    EXPECT_TRUE(got.ok() || got.failure.code == ec::unavailable) << got.failure.message;
+  }
+  wait_for_end(*pipe);
+  EXPECT_FALSE(pipe->health().live);
+  EXPECT_FALSE(pipe->health().supervised);
+  EXPECT_EQ(pipe->health().state, "unavailable");
+  const auto refused = pipe->submit(nearest_to(rows, 1)).get();
+  EXPECT_EQ(refused.failure.code, ec::unavailable);
+  EXPECT_NE(refused.failure.message.find("its supervisor died"), std::string::npos);
+  pipe->stop();
+  EXPECT_EQ(pipe->counts().lost, 0u);
+}
+
+TEST(pipeline, a_gpu_that_computes_wrongly_is_found_and_what_it_said_is_written) {
+  const auto folder =
+      std::filesystem::path{::testing::TempDir()} / ("engram-wrong-" + std::to_string(::getpid()));
+  auto options = simulated();
+  options.routing.shadow_share = 0;
+  options.gpu.thresholds.gpu_speedup_threshold = 1;
+  options.gpu.verification.check_share = 0;
+  options.gpu.verification.canary_interval_ms = 5;
+  options.gpu.verification.evidence_directory = folder.string();
+  options.gpu.breaker.cool_down_ms = 60'000;
+  {
+    const auto pipe = start(options);
+    ASSERT_TRUE(pipe->publish("vectors", some_vectors()));
+    ASSERT_TRUE(pipe->arm_fault("gpu0.result=1*corrupt"));
+    const auto until = std::chrono::steady_clock::now() + 30s;
+    while (pipe->health().devices[1].available && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(1ms);
+    EXPECT_EQ(pipe->health().devices[1].breaker, breaker_state::open);
+    EXPECT_NE(pipe->metrics().find("engram_gpu_wrong_answers_total{device=\"gpu0\"} 1"),
+              std::string::npos);
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator{folder}, {}), 1);
+  std::filesystem::remove_all(folder);
+}
+
 TEST(pipeline, a_full_gate_refuses_and_says_the_limit) {
   pipeline_options options;
   options.admission.max_in_flight = 2;
@@ -315,7 +402,12 @@ TEST(pipeline, metrics_have_our_names_and_the_guide_s) {
         "engram_transfer_seconds", "engram_kernel_seconds", "engram_batch_size_bucket",
         "engram_batches_total{device=\"gpu0\",op=\"search\",reason=\"gpu\"}",
         "engram_gpu_launch_total{device=\"gpu0\"}", "engram_gpu_fallback_total{device=\"gpu0\"} 0",
-        "engram_gpu_oom_total", "engram_actor_restarts_total{actor=\"router\"} 0",
+        "engram_gpu_oom_total", "engram_gpu_wrong_answers_total{device=\"gpu0\"} 0",
+        "engram_gpu_checks_total{device=\"gpu0\"}",
+        "engram_hedged_batches_total{device=\"gpu0\"} 0",
+        "engram_hedge_wins_total{device=\"gpu0\",winner=\"cpu\"} 0",
+        "engram_hedge_losers_total{device=\"gpu0\",fate=\"cancelled\"} 0",
+        "engram_actor_restarts_total{actor=\"router\"} 0",
         "engram_gpu_fallback_causes_total{cause=\"time_limit\",device=\"gpu0\"} 0",
         "engram_gpu_worker_restarts_total", "engram_gpu_success_rate{device=\"gpu0\"} 1",
         "engram_gpu_speedup_ratio{device=\"gpu0\",op=\"search\"}",

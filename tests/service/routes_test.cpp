@@ -110,6 +110,23 @@ TEST_F(http_routes, health_and_readiness_tell_devices_and_state) {
   EXPECT_EQ(body.at("devices").at(0).at("name"), "cpu");
 }
 
+TEST_F(http_routes, a_pipeline_that_gave_up_is_not_healthy_and_says_so) {
+  EXPECT_EQ(json::parse(get(port, "/healthz").body), (json{{"live", true}, {"state", "ready"}}));
+  ASSERT_TRUE(pipe->arm_fault("actor.batcher=exit"));
+  const auto answer = post_json(
+      "/v1/search", R"({"collection":"animals","query":[1,0,0],"k":1,"deadline_ms":60000})", 503);
+  EXPECT_EQ(answer.at("error").at("code"), "unavailable");
+  const auto health = get(port, "/healthz");
+  EXPECT_EQ(health.status, 503);
+  EXPECT_EQ(json::parse(health.body), (json{{"live", false}, {"state", "unavailable"}}));
+  EXPECT_EQ(get(port, "/readyz").status, 503);
+  EXPECT_EQ(json::parse(get(port, "/readyz").body).at("state"), "unavailable");
+  EXPECT_EQ(post(port, "/v1/search", R"({"collection":"animals","query":[1,0,0],"k":1})").status,
+            503)
+      << "refused";
+  EXPECT_EQ(get(port, "/metrics").status, 200) << "a person still sees what happened";
+}
+
 TEST_F(http_routes, readiness_can_be_held_while_requests_are_served) {
   server->hold_readiness("draining");
   const auto held = get(port, "/readyz");

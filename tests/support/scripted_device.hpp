@@ -41,6 +41,8 @@ public:
   std::uint64_t budget_bytes = 1u << 30;
   bool quick = false; ///< what `is_quick` says
   bool can_reset = true;
+  std::function<void()>
+      on_run; ///< called first in every run: what happens while the worker is busy
   std::vector<work_batch_ptr> seen; ///< every batch, in order
   std::size_t resets = 0;
 
@@ -48,6 +50,7 @@ public:
 
   void run(work_batch_ptr batch, run_done done) override {
     seen.push_back(batch);
+    if (on_run) on_run();
     act now;
     if (!script.empty()) {
       now = script.front();
