@@ -97,7 +97,7 @@ std::vector<key> gpu_keys() {
      "outcomes in the sliding window of a GPU", live, {"performance_window"}},
 
     {"gpu.breaker", "cool_down_ms", ENGRAM_MEMBER(pipeline.gpu.breaker.cool_down_ms), range(1, an_hour_in_ms),
-     "first wait of a disabled GPU, in ms; doubles with every failed return", live},
+     "first wait of a disabled GPU, in ms; doubles until it stays well", live},
     {"gpu.breaker", "max_cool_down_ms", ENGRAM_MEMBER(pipeline.gpu.breaker.max_cool_down_ms), range(1, an_hour_in_ms),
      "longest wait of a disabled GPU, in ms", live},
     {"gpu.breaker", "cool_down_jitter", ENGRAM_MEMBER(pipeline.gpu.breaker.cool_down_jitter), range(0, 1),

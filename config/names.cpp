@@ -9,10 +9,9 @@ namespace engram::config {
 namespace {
 
 // Read by kernels/, devices/, datasets/ and app/ themselves, and by the scripts and tests.
-constexpr std::array<std::string_view, 9> other_variables{
-    "ENGRAM_ISA",           "ENGRAM_FAILPOINTS", "ENGRAM_DATA_DIR",
-    "ENGRAM_CONFIG",        "ENGRAM_PRESET",     "ENGRAM_CACHE_DIR",
-    "ENGRAM_PROPERTY_SEED", "ENGRAM_NVTX",       "ENGRAM_CUDA_GRAPHS"};
+constexpr std::array<std::string_view, 8> other_variables{
+    "ENGRAM_ISA",    "ENGRAM_FAILPOINTS", "ENGRAM_DATA_DIR", "ENGRAM_CONFIG",
+    "ENGRAM_PRESET", "ENGRAM_CACHE_DIR",  "ENGRAM_NVTX",     "ENGRAM_CUDA_GRAPHS"};
 
 std::string as_variable(std::string_view spelling) {
   std::string out = "ENGRAM_";

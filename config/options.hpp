@@ -37,7 +37,7 @@ struct gpu_options {
 
   /// [gpu.breaker]: how a disabled GPU is brought back.
   struct breaker_options {
-    double cool_down_ms = 1000; ///< first time in open; doubles with every failed return; 1..3.6e6
+    double cool_down_ms = 1000;       ///< first time in open; doubles until it stays well; 1..3.6e6
     double max_cool_down_ms = 60'000; ///< where the doubling ends; 1..3.6e6
     double cool_down_jitter = 0.1;    ///< each cool-down is changed by up to this fraction; 0..1
     double half_open_timeout_ms =

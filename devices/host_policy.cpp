@@ -34,7 +34,10 @@ void host_policy::on_death(host_id id, std::string_view cause, time_point now) {
   auto& crashes = role == host_role::owner ? owner_crashes_ : runner_crashes_;
   const auto wait = crashes.on_death(now);
   // Only runners serve; while the owner crashes, what it left goes on.
-  if (role == host_role::runner) crash_loop_ = !wait;
+  if (role == host_role::runner) {
+    crash_loop_ = !wait;
+    last_runner_death_ = now;
+  }
   plan_start(role, wait, now);
   if (serving_ == id) {
     lose(cause);
@@ -49,6 +52,8 @@ void host_policy::on_timer(time_point now) {
   if (oldest_batch_ && serving_ && *oldest_batch_ + limits_.hang_timeout <= now) {
     kill(*find(*serving_), "hung");
     lose("hung");
+    // Its death is yet to come, and the deaths before it may be long past.
+    if (now - last_runner_death_ > limits_.crashes.period) crash_loop_ = false;
     choose_serving();
   }
   start_what_is_due(now);
@@ -122,6 +127,7 @@ void host_policy::choose_serving() {
   });
   if (next == processes_.end()) return;
   serving_ = next->id;
+  oldest_batch_.reset(); // it was given none yet
   actions_.push_back({action::kind::serve, host_role::runner, next->id});
   if (std::exchange(lost_, false) && !crash_loop_)
     actions_.push_back({action::kind::restored, host_role::runner, next->id});

@@ -104,6 +104,7 @@ private:
   std::optional<time_point> oldest_batch_;
   bool lost_ = false; ///< said so, and not restored since
   bool crash_loop_ = false;
+  time_point last_runner_death_{};
   host_id last_id_ = 0;
 };
 

@@ -21,7 +21,7 @@ void breaker::on_outcome(bool success, time_point now, const std::string& cause)
   window_.add(success);
   const auto enough = std::min(least_outcomes, limits_.window);
   if (window_.size() >= enough && window_.success_rate() < limits_.success_rate_threshold)
-    open(now, "success rate below threshold, last: " + cause);
+    open(now, "success rate below threshold" + (cause.empty() ? "" : ", last: " + cause));
 }
 
 void breaker::on_fatal(time_point now, const std::string& cause) {
@@ -36,7 +36,7 @@ void breaker::on_probe(bool good, time_point now, const std::string& cause) {
   move_to(breaker_state::closed, now, std::to_string(good_probes_) + " good probes");
   window_.clear();
   timer_.reset();
-  next_cool_down_ = std::min(limits_.cool_down, limits_.max_cool_down);
+  closed_since_ = now;
 }
 
 void breaker::on_timer(time_point now) {
@@ -52,10 +52,8 @@ void breaker::on_restored(time_point now, const std::string& cause) {
 void breaker::set_limits(breaker_limits limits) {
   limits_ = limits;
   window_.resize(limits.window);
-  const auto first = std::min(limits.cool_down, limits.max_cool_down);
-  next_cool_down_ = state_ == breaker_state::closed
-                        ? first
-                        : std::clamp(next_cool_down_, first, limits.max_cool_down);
+  next_cool_down_ = std::clamp(next_cool_down_, std::min(limits.cool_down, limits.max_cool_down),
+                               limits.max_cool_down);
 }
 
 std::vector<breaker::transition> breaker::take_transitions() {
@@ -63,6 +61,9 @@ std::vector<breaker::transition> breaker::take_transitions() {
 }
 
 void breaker::open(time_point now, const std::string& cause) {
+  // A device that fails again soon after it came back was not well: the doubling goes on.
+  if (state_ == breaker_state::closed && now - closed_since_ >= next_cool_down_)
+    next_cool_down_ = std::min(limits_.cool_down, limits_.max_cool_down);
   move_to(breaker_state::open, now, cause);
   // Jitter keeps several devices that failed together from coming back together.
   std::uniform_real_distribution<double> factor{1.0 - limits_.jitter, 1.0 + limits_.jitter};

@@ -30,6 +30,10 @@ struct breaker_limits {
 ///   half_open -(probes_to_close good probes in a row)------------------> closed, window emptied
 ///   half_open -(one bad probe, a fatal fault, or half_open_timeout)----> open
 ///
+/// The cool-down doubles with every opening, and starts over once the device has stayed closed for
+/// as long as the next one would last: a device that fails, returns and fails again is left alone
+/// for longer and longer.
+///
 /// No state waits for an event that may never come: open and half_open each have a timer, and
 /// closed is the state of rest. Told the time; no clock, no threads.
 class breaker {
@@ -78,6 +82,7 @@ private:
   breaker_state state_ = breaker_state::closed;
   std::optional<time_point> timer_;
   time_point proving_since_{};
+  time_point closed_since_{};
   duration next_cool_down_;
   std::uint32_t good_probes_ = 0;
   std::vector<transition> transitions_;

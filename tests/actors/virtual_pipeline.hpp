@@ -1,22 +1,13 @@
 #pragma once
 
-#include "engram/actors/actors.hpp"
-#include "engram/actors/core.hpp"
 #include "engram/kernels/cosine.hpp"
-#include "engram/tests/support/manual_clock.hpp"
+#include "engram/tests/actors/virtual_actors.hpp"
 #include "engram/tests/support/scripted_device.hpp"
 
-#include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
-#include <caf/exit_reason.hpp>
-#include <caf/scheduler/test_coordinator.hpp>
-#include <caf/send.hpp>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,76 +16,40 @@ namespace engram::testing {
 
 using namespace std::chrono_literals;
 
-/// The whole actor pipeline on one thread in virtual time: CAF's test scheduler, scripted devices,
-/// a clock whose hands the test turns. Nothing happens but in `run` and `advance`.
+/// Actors in virtual time (virtual_actors) on scripted devices, and requests to them.
 class virtual_pipeline {
 public:
-  explicit virtual_pipeline(pipeline_options options = {}, std::size_t gpus = 1)
-      : options_(std::move(options)), config_(), system_(config_),
-        scheduler_(dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler())) {
-    caf_clock().current_time = clock.now();
+  explicit virtual_pipeline(pipeline_options options = {}, std::size_t gpus = 1) {
     std::vector<std::unique_ptr<device>> devices;
     for (std::size_t d = 0; d <= gpus; ++d) {
       auto made =
           std::make_unique<scripted_device>(d == 0 ? "cpu" : "gpu" + std::to_string(d - 1),
                                             d == 0 ? device_kind::cpu : device_kind::simulated,
-                                            clock, d == 0 ? 1 : options_.gpu.streams);
+                                            clock, d == 0 ? 1 : options.gpu.streams);
       if (d > 0) made->seconds_per_work /= 10;
       scripted_.push_back(made.get());
       devices.push_back(std::move(made));
     }
-    core_ = std::make_unique<pipeline_core>(options_, clock, std::make_unique<fault_points>(),
-                                            std::move(devices));
-    supervisor_ = spawn_pipeline(system_, *core_, {.detach_workers = false});
-    run();
-  }
-
-  ~virtual_pipeline() {
-    stop();
-    core_->fail_everything(ec::shutting_down, "the test is over");
+    actors_ = std::make_unique<virtual_actors>(
+        std::move(options), clock, std::make_unique<fault_points>(), std::move(devices));
   }
 
   /// Ends all actors; requests that are left stay unanswered.
-  void stop() {
-    if (!supervisor_) return;
-    caf::anon_send(supervisor_, stop_pipeline{});
-    run();
-    detach_doorbells(*core_);
-    supervisor_ = nullptr;
-    run();
-  }
+  void stop() { actors_->stop(); }
 
-  pipeline_core& core() { return *core_; }
+  pipeline_core& core() { return actors_->core(); }
   scripted_device& cpu() { return *scripted_[0]; }
   scripted_device& gpu(std::size_t i = 0) { return *scripted_[i + 1]; }
-  breaker_state breaker(std::size_t i = 0) { return core_->workers[i + 1]->breaker; }
+  breaker_state breaker(std::size_t i = 0) { return core().workers[i + 1]->breaker; }
 
   /// Lets every actor do what it can at this moment.
-  void run() { scheduler_.run(); }
-
-  /// Turns the hands on by `d`, stopping at every timer and alarm on the way. An actor that sleeps
-  /// turns them on by itself, past that time too.
-  void advance(duration d) {
-    const auto target = clock.now() + d;
-    run();
-    catch_up();
-    while (clock.now() < target) {
-      auto next = target;
-      if (const auto& timers = caf_clock().schedule(); !timers.empty())
-        next = std::min(next, timers.begin()->first);
-      if (const auto alarm = clock.next()) next = std::min(next, *alarm);
-      next = std::max(next, clock.now());
-      clock.advance_to(next);
-      caf_clock().advance_time(clock.now() - caf_clock().now());
-      run();
-      catch_up();
-      if (next == target) break;
-    }
-  }
+  void run() { actors_->run(); }
+  /// Turns the hands on by `d`, stopping at every timer and alarm on the way.
+  void advance(duration d) { actors_->advance(d); }
 
   /// Arms a fault point: "actor.router=1*exit" kills the router at its next message.
   void arm(const std::string& setting) {
-    const auto armed = core_->faults->arm(setting);
+    const auto armed = core().faults->arm(setting);
     ASSERT_TRUE(armed) << armed.error().message;
   }
 
@@ -115,7 +70,7 @@ public:
       numbers[i] = static_cast<float>((i * 7919) % 23) - 11.0f;
     auto collection = vector_collection::make({numbers.data(), rows, dim});
     EXPECT_TRUE(collection);
-    auto data = core_->datasets.publish(std::move(name), *collection);
+    auto data = core().datasets.publish(std::move(name), *collection);
     EXPECT_TRUE(data);
     for (std::size_t d = 1; d < scripted_.size(); ++d)
       EXPECT_TRUE(scripted_[d]->publish(*data));
@@ -149,7 +104,7 @@ public:
   std::size_t submit(payload_ptr payload, duration deadline = 1s, int priority = 0) {
     const auto number = requests.size();
     requests.push_back({payload, {}, nullptr, clock.now() + deadline, {}});
-    const auto verdict = core_->gate.enter();
+    const auto verdict = core().gate.enter();
     if (verdict != admission_gate::verdict::entered) {
       answer refused;
       refused.failure = {
@@ -159,12 +114,12 @@ public:
     }
     auto pending =
         std::make_shared<pending_request>(number + 1, payload, clock.now(), clock.now() + deadline,
-                                          priority, core_->desk, [this, number](answer a) {
+                                          priority, core().desk, [this, number](answer a) {
                                             requests[number].answered_at = clock.now();
                                             requests[number].answers.push_back(std::move(a));
                                           });
     requests[number].handle = pending;
-    core_->inbox.push(std::move(pending));
+    core().inbox.push(std::move(pending));
     return number;
   }
 
@@ -190,29 +145,8 @@ public:
   std::vector<asked> requests;
 
 private:
-  struct virtual_config : caf::actor_system_config {
-    virtual_config() {
-      set("scheduler.policy", caf::atom("testing"));
-      set("logger.inline-output", true);
-      add_message_types<caf::id_block::engram>();
-    }
-  };
-  caf::detail::test_actor_clock& caf_clock() { return scheduler_.clock(); }
-  /// Lets the timers come that became due while an actor slept.
-  void catch_up() {
-    while (caf_clock().now() < clock.now()) {
-      caf_clock().advance_time(clock.now() - caf_clock().now());
-      run();
-    }
-  }
-
-  pipeline_options options_;
-  virtual_config config_;
   std::vector<scripted_device*> scripted_;
-  std::unique_ptr<pipeline_core> core_; ///< outlives the actor system
-  caf::actor_system system_;
-  caf::scheduler::test_coordinator& scheduler_;
-  supervisor_actor supervisor_;
+  std::unique_ptr<virtual_actors> actors_; ///< gone before what its answers are written to
 };
 
 /// Options under which every batch of at least one item may use the GPU.

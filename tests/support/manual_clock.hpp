@@ -43,6 +43,9 @@ public:
   }
   /// Rings what is due now.
   void ring() { advance(duration::zero()); }
+  /// The hands jump by `d`, as after a machine was suspended: what was due on the way rings with
+  /// the next `ring`, late.
+  void leap(duration d) { set(now() + d); }
 
   /// Returns the number of alarms that have not rung.
   std::size_t pending() const {

@@ -29,6 +29,7 @@ struct model {
   std::deque<bool> window{};
   duration cool_down = limits.cool_down; ///< of the next opening
   std::uint32_t good_in_a_row = 0;
+  time_point closed_at{};
   time_point timer_from{}, timer_to{};
 
   double rate() const {
@@ -41,6 +42,7 @@ struct model {
     if (window.size() > limits.window) window.pop_front();
   }
   void open(time_point now) {
+    if (now_in == state::closed && now >= closed_at + cool_down) cool_down = limits.cool_down;
     now_in = state::open;
     const auto seconds = to_seconds(cool_down);
     timer_from = now + from_seconds(seconds * (1 - limits.jitter)) - 1ns;
@@ -67,7 +69,7 @@ struct model {
     } else if (++good_in_a_row >= limits.probes_to_close) {
       now_in = state::closed;
       window.clear();
-      cool_down = limits.cool_down;
+      closed_at = now;
     }
   }
   void timer_fired(time_point now) {
@@ -83,7 +85,6 @@ struct model {
     limits = fresh;
     while (window.size() > limits.window)
       window.pop_front();
-    if (now_in == state::closed) cool_down = limits.cool_down;
     cool_down = std::max(std::min(cool_down, limits.max_cool_down), limits.cool_down);
   }
 };

@@ -141,7 +141,7 @@ TEST(breaker, the_cool_down_doubles_with_every_failed_return_up_to_its_maximum) 
   }
 }
 
-TEST(breaker, the_cool_down_starts_over_once_it_has_closed) {
+TEST(breaker, the_cool_down_starts_over_once_it_has_stayed_closed_for_as_long) {
   breaker b{steady(), 1};
   auto now = half_open(b);
   for (int i = 0; i < 4; ++i) {
@@ -150,8 +150,11 @@ TEST(breaker, the_cool_down_starts_over_once_it_has_closed) {
   }
   good_probes(b, 5, now);
   ASSERT_EQ(b.state(), state::closed);
-  b.on_fatal(now, "lost");
-  EXPECT_EQ(b.timer(), now + 1s);
+  auto too_soon = b; // after 1, 2, 4, 8 and 16 seconds the next one would be 32
+  too_soon.on_fatal(now + 32s - 1ns, "lost");
+  EXPECT_EQ(too_soon.timer(), now + 32s - 1ns + 32s);
+  b.on_fatal(now + 32s, "lost");
+  EXPECT_EQ(b.timer(), now + 32s + 1s);
 }
 
 TEST(breaker, a_cool_down_above_the_maximum_is_the_maximum) {
