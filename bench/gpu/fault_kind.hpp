@@ -19,7 +19,7 @@ struct fault_kind {
   bool real_only = false;     ///< what a simulated GPU cannot do
   bool is_sticky = false;     ///< the bounds of detection and return are for these
   bool loses_data = false;    ///< resident data has to be uploaded again
-  bool may_go_unseen = false; ///< it stops nobody who works
+  bool may_go_unseen = false; ///< whoever works does not need the process
 };
 
 /// Returns every kind, those that the table shows first.

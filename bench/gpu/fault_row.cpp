@@ -82,7 +82,8 @@ private:
     return false;
   }
 
-  /// Waits until the GPU's breaker is closed, it answers, and a standby is ready, if one is kept.
+  /// Waits until the GPU's breaker is closed, it answers, a standby is ready, if one is kept, and
+  /// whatever was killed has been replaced.
   bool wait_until_ready(duration patience) {
     const auto since = clock_type::now();
     std::string missing;
@@ -94,6 +95,10 @@ private:
                   std::string{gpu ? to_string(gpu->breaker) : "missing with the GPU"};
       else if (!gpu->processes.empty() && !plan_.cold && !pid_of(*gpu, "standby"))
         missing = "no standby is ready";
+      else if (killed_ && pid_of(*gpu, plan_.kind.role) == killed_)
+        missing = "the killed process is still there";
+      else if (killed_ && !pid_of(*gpu, plan_.kind.role))
+        missing = "the killed process was not replaced";
       else if (!load_.gpu_answered_since(since))
         missing = "the GPU answers nothing, though its breaker is closed";
       else
@@ -110,7 +115,7 @@ private:
     last_event_ = events.empty() ? 0 : events.back().number;
     const auto before = fired();
     const auto health = pipe_.health();
-    stopped_ = 0;
+    stopped_ = killed_ = 0;
     const auto triggered = clock_type::now();
     if (auto done = trigger(health); !done) return give_up(done.error().message);
     ++row_.happened;
@@ -134,7 +139,7 @@ private:
     if (pid <= 0)
       return error{ec::unavailable, "the GPU has no child process \"" +
                                         std::string{plan_.kind.role} + "\" to send a signal to."};
-    if (plan_.kind.signal == SIGSTOP) stopped_ = pid;
+    (plan_.kind.signal == SIGSTOP ? stopped_ : killed_) = pid;
     if (kill(pid, plan_.kind.signal) == 0) return {};
     return error{ec::unavailable,
                  "no signal could be sent to process " + std::to_string(pid) + "."};
@@ -200,7 +205,7 @@ private:
   const fault_plan& plan_;
   recovery_row& row_;
   std::uint64_t last_event_ = 0;
-  int stopped_ = 0;
+  int stopped_ = 0, killed_ = 0; ///< by the last fault
 };
 
 result<std::unique_ptr<pipeline>> start_with(pipeline_options options, const collection_ptr& data) {

@@ -56,6 +56,8 @@ std::vector<std::string> shortcomings(const recovery_row& row, double cpu_only_p
   if (!row.kind.loses_data && row.uploaded_bytes.value_or(0) > 0)
     found.push_back("data was uploaded again");
   if (simulated || !row.kind.is_sticky) return found;
+  if (!row.uploaded_bytes && row.trouble.empty())
+    found.push_back("nobody said how much was uploaded again");
   const auto check = [&](const char* what, double measured, double most, const char* unit) {
     if (measured > most) found.push_back(format("%s %.3g > %.3g%s", what, measured, most, unit));
   };

@@ -110,6 +110,9 @@ TEST(shortcomings_of_a_recovery, name_each_bound_that_was_missed) {
   row = good_row();
   row.uploaded_bytes = 1;
   EXPECT_THAT(only(row), ElementsAre(HasSubstr("uploaded")));
+  row.uploaded_bytes.reset();
+  EXPECT_THAT(only(row), ElementsAre(HasSubstr("nobody said")));
+  row.uploaded_bytes = 1;
   row.kind.loses_data = true;
   EXPECT_THAT(only(row), IsEmpty());
   row = good_row();

@@ -32,6 +32,7 @@ if(INJECTS)
     LINK_FLAGS "-Wl,--no-as-needed${LOOKS_BESIDE_IT}")
   target_link_libraries(engram_cuda_inject PRIVATE cupti)
   add_dependencies(engram_cuda engram_cuda_inject)
+  program(cuda_inject_run tests/gpu)
 endif()
 add_test(NAME gpu.one COMMAND gpu_tests one)
 add_test(NAME gpu.two COMMAND gpu_tests two)
@@ -91,7 +92,8 @@ class BundleTest(unittest.TestCase):
         self.assertEqual(self.bundle(), 0, self.said)
         libraries = {path.name for path in (self.out / "lib").iterdir()}
         self.assertLessEqual({"libengram_cuda_inject.so", "libcupti.so"}, libraries)
-        self.assertEqual((self.out / "bundle.txt").read_text().splitlines()[-1], "inject libengram_cuda_inject.so")
+        self.assertEqual((self.out / "bundle.txt").read_text().splitlines()[-1], "inject cuda_inject_run")
+        self.assertTrue((self.out / "bin" / "cuda_inject_run").exists())
 
     def test_what_substitutes_return_codes_must_find_its_library(self):
         self.configure(more=("-DINJECTS=ON",))

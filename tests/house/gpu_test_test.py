@@ -186,6 +186,37 @@ class GpuTest(unittest.TestCase):
         self.assertEqual(m.run(), 0)
         self.assertIn("cannot use this GPU", m.result("memcheck kernels_tests"))
 
+    def test_every_case_of_injection_is_a_step(self):
+        m = self.machine()
+        m.program("cuda_inject_run", """case $1 in
+--list) printf 'all/unknown\\nall/ecc\\nnamed/timeout\\n' ;;
+all/ecc) echo "all/ecc: 10 requests: lost 1"; exit 1 ;;
+named/timeout) sleep 60 ;;
+*) echo "    a note"; echo "$1: 10 requests: lost 0" ;;
+esac""")
+        self.assertEqual(m.run("--inject", "--limit", "1"), 1)
+        self.assertEqual(m.result("inject all/unknown"), "10 requests: lost 0")
+        self.assertEqual(m.result("inject all/ecc"), "status 1: 10 requests: lost 1")
+        self.assertEqual(m.result("inject named/timeout"), "not done in time")
+        self.assertTrue((m.bundle / "results" / "inject.all.ecc.log").exists())
+
+    def test_injection_without_its_program_or_a_case_tests_nothing(self):
+        m = self.machine()
+        self.assertEqual(m.run("--inject"), 1)
+        self.assertIn("does not have cuda_inject_run", m.result("inject"))
+        m.program("cuda_inject_run", "exit 0")
+        self.assertEqual(m.run("--inject"), 1)
+        self.assertIn("no cases", m.result("inject"))
+
+    def test_faults_are_measured_when_asked_for(self):
+        m = self.machine()
+        m.test("kernels_tests", says(PASSING))
+        m.program("gpu_fault_recovery", 'echo "faults: $*"')
+        self.assertEqual(m.run("--faults"), 0, m.log)
+        self.assertIn(f"faults: --json {m.bundle}/results/gpu_fault_recovery.json", m.said)
+        m.run()
+        self.assertEqual(m.result("gpu_fault_recovery"), "")
+
     def test_benchmarks_and_peers_write_their_figures_where_they_are_told(self):
         m = self.machine()
         m.program("gpu_performance_validation", 'echo "bench: $*"')
