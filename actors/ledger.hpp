@@ -23,9 +23,8 @@ using strike_flag = std::shared_ptr<std::atomic<bool>>;
 
 /// What a run is for.
 enum class run_kind : std::uint8_t {
-  primary,   ///< its outputs answer requests
-  shadow,    ///< a copy of a batch that another device has answered, to compare and to learn from
-  reference, ///< a known-answer batch on the CPU, to be repeated on a GPU that is to prove itself
+  primary, ///< its outputs answer requests
+  shadow,  ///< a copy of a batch that another device has answered, to compare and to learn from
 };
 
 /// One dispatch of a batch to a device.

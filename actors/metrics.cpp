@@ -138,6 +138,10 @@ struct metrics::families {
                           .Name("engram_gpu_memory_budget_bytes")
                           .Help("Device memory that may be used")
                           .Register(r)),
+        uploaded(prometheus::BuildCounter()
+                     .Name("engram_gpu_uploaded_bytes_total")
+                     .Help("Bytes of datasets that were copied to the device")
+                     .Register(r)),
         in_flight(prometheus::BuildGauge()
                       .Name("engram_in_flight_requests")
                       .Help("Accepted and unanswered requests")
@@ -157,7 +161,9 @@ struct metrics::families {
   prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms, &checks,
       &wrong_answers, &hedged, &hedge_wins, &hedge_losers, &worker_restarts, &actor_restarts;
   prometheus::Family<Gauge>&speedup, &success_rate, &available, &breaker, &memory_used,
-      &memory_budget, &in_flight, &queue_depth;
+      &memory_budget;
+  prometheus::Family<Counter>& uploaded;
+  prometheus::Family<Gauge>&in_flight, &queue_depth;
 
   // Handles of the hot path.
   by_op<std::array<Counter*, status_count>> request_of{};
@@ -334,6 +340,8 @@ std::string metrics::to_text(const snapshot& now) {
     f.success_rate.Add(of).Set(gpu.success_rate);
     f.memory_used.Add(of).Set(static_cast<double>(gpu.memory.used_bytes));
     f.memory_budget.Add(of).Set(static_cast<double>(gpu.memory.budget_bytes));
+    auto& uploaded = f.uploaded.Add(of);
+    uploaded.Increment(static_cast<double>(gpu.uploaded_bytes) - uploaded.Value());
     for (std::size_t s = 0; s <= static_cast<std::size_t>(breaker_state::last_); ++s) {
       const auto state = static_cast<breaker_state>(s);
       f.breaker.Add({{"device", devices_[gpu.device]}, {"state", std::string{to_string(state)}}})

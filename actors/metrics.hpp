@@ -75,6 +75,7 @@ public:
     breaker_state breaker = breaker_state::closed;
     double success_rate = 1;
     memory_budget memory;
+    std::uint64_t uploaded_bytes = 0;
   };
   struct snapshot {
     std::size_t in_flight = 0;

@@ -76,6 +76,8 @@ bool router_logic::try_dispatch(batch_id batch, ledger_entry& entry) {
   if (!has_credit(to.device)) return false;
   if (entry.attempts == 0) {
     entry.reason = to.reason;
+    // Before any device has seen it.
+    entry.order.batch->expected_seconds = predict(*entry.order.batch, to.device).value_or(0.0);
     core_.numbers.count_batch(entry.order.batch->op, to.device, to.reason,
                               entry.order.batch->item_count());
   }

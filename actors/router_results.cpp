@@ -39,10 +39,6 @@ void router_logic::on_report(run_report& report) {
   if (report.skipped) return on_hedge_lost(run, hedge_fate::cancelled);
   if (run.kind == run_kind::shadow) return judge_shadow(run, report);
   if (report.outcome.fault) return on_fault(run, *report.outcome.fault);
-  if (run.kind == run_kind::reference)
-    return start_shadow(
-        run, run.other_device,
-        std::make_shared<const std::vector<item_output>>(std::move(report.outcome.outputs)));
   on_success(run, report);
 }
 
@@ -87,7 +83,6 @@ void router_logic::deliver(ledger_entry& entry, const device_run& run, run_repor
 
 void router_logic::on_fault(const device_run& run, const device_fault& fault) {
   const auto cause = std::string{to_string(fault.kind)};
-  if (run.kind == run_kind::reference) return; // another one will be asked for
   if (fault.kind == fault_class::oom && run.device > 0) core_.numbers.count_oom(run.device);
   if (!run.late) {
     const bool fatal = fault.kind == fault_class::sticky || fault.kind == fault_class::no_device;
@@ -182,7 +177,6 @@ void router_logic::on_workers_changed() {
 void router_logic::lose(run_id id, const std::string& cause) {
   const auto run = *core_.ledger.find_run(id);
   core_.ledger.end_run(id);
-  if (run.kind == run_kind::reference) return;
   if (!run.late)
     tell(run.kind == run_kind::shadow ? verdict_on(run.device) : device_report::kind::outcome, run,
          false, cause);

@@ -1,4 +1,5 @@
 #include "engram/actors/router_logic.hpp"
+#include "engram/devices/cpu_device.hpp"
 #include "engram/kernels/cosine.hpp"
 
 #include <algorithm>
@@ -89,8 +90,7 @@ void router_logic::judge_shadow(const device_run& run, const run_report& report)
 bool router_logic::is_being_probed(std::size_t device) const {
   return std::ranges::any_of(core_.ledger.runs(), [&](const auto& each) {
     const auto& run = each.second;
-    return (run.kind == run_kind::shadow && run.device == device) ||
-           (run.kind == run_kind::reference && run.other_device == device);
+    return run.kind == run_kind::shadow && run.device == device;
   });
 }
 
@@ -98,22 +98,23 @@ void router_logic::on_probes_wanted() {
   follow_options();
   std::vector<std::size_t> wanted;
   core_.probes_wanted.take(wanted);
-  for (const auto device : wanted) {
-    if (core_.workers[device]->breaker != breaker_state::half_open || !has_credit(device) ||
-        !has_credit(0) || is_being_probed(device))
-      continue;
+  // As often as each is asked for, but one round at a time.
+  std::erase_if(wanted, [this](std::size_t device) {
+    return core_.workers[device]->breaker != breaker_state::half_open || is_being_probed(device);
+  });
+  for (const auto device : wanted)
     start_known_answer(device);
-  }
 }
 
-/// Lets the CPU answer a batch that `device` is then to answer the same.
+/// Gives `device` a batch whose answer is worked out here and now: it is small, and the CPU's
+/// worker may be busy for long.
 void router_logic::start_known_answer(std::size_t device) {
-  device_run run;
-  run.kind = run_kind::reference;
-  run.device = 0;
-  run.other_device = device;
-  run.batch = known_answer_batch(device);
-  start(std::move(run));
+  device_run answered;
+  answered.batch = known_answer_batch(device);
+  answered.dispatched = core_.clock.now();
+  start_shadow(
+      answered, device,
+      std::make_shared<const std::vector<item_output>>(compute_reference(*answered.batch)));
 }
 
 /// Returns a small batch whose answer the CPU can give: rows of a resident collection against one
@@ -121,6 +122,7 @@ void router_logic::start_known_answer(std::size_t device) {
 /// that in time all of the device's memory is looked at.
 std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device) {
   constexpr std::size_t most_rows = 64;
+  constexpr std::size_t most_numbers = 1 << 16;
   auto payload = std::make_shared<work_payload>();
   auto batch = std::make_shared<work_batch>();
   auto resident = core_.datasets.list();
@@ -131,7 +133,8 @@ std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device)
   if (!resident.empty()) {
     const auto& data = resident[turn % resident.size()];
     const auto* rows = data->collection();
-    const auto count = std::min(rows->size(), most_rows);
+    const auto count =
+        std::min({rows->size(), most_rows, std::max<std::size_t>(most_numbers / rows->dim(), 1)});
     const auto first = turn / resident.size() * count % (rows->size() - count + 1);
     payload->op = operation::score;
     payload->data = data;

@@ -48,7 +48,11 @@ void telemetry_logic::hear(const device_report& report, time_point now) {
   if (report.dispatched < guard.proving_since()) return;
   switch (report.what) {
   case device_report::kind::restored:
-    return guard.on_restored(now, report.cause);
+    guard.on_restored(now, report.cause);
+    // It has answered already, so that nothing is gained by asking it one thing at a time.
+    for (std::uint32_t probe = 0; probe < options_->gpu.breaker.probes_to_close; ++probe)
+      core_.probes_wanted.push(report.device);
+    return;
   case device_report::kind::outcome:
     return guard.on_outcome(report.good, now, report.cause);
   case device_report::kind::sample:

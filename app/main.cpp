@@ -1,6 +1,6 @@
 #include "engram/app/commands.hpp"
 #include "engram/app/config_flags.hpp"
-#include "engram/devices/host/gpu_host.hpp"
+#include "engram/pipeline/gpu_host.hpp"
 
 #include <CLI/CLI.hpp>
 #include <sys/prctl.h>
@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
   prctl(PR_SET_TIMERSLACK, 1);
   try {
     // What a pipeline starts for its GPUs; not for people.
-    if (argc == 2 && std::string_view{argv[1]} == "gpu-host") return engram::run_gpu_host();
+    if (argc == 2 && std::string_view{argv[1]} == "gpu-host") return engram::serve_as_gpu_host();
     return run(argc, argv);
   } catch (const std::exception& why) {
     return engram::report_run_time_error(

@@ -113,6 +113,8 @@ std::vector<key> gpu_keys() {
      "keep a second runner ready to take over", restart},
     {"gpu.host", "hang_timeout_ms", ENGRAM_MEMBER(pipeline.gpu.host.hang_timeout_ms), range(10, an_hour_in_ms),
      "a runner that ends no batch for so long, in ms, is killed", restart},
+    {"gpu.host", "late_timeout_ms", ENGRAM_MEMBER(pipeline.gpu.host.late_timeout_ms), range(0.1, an_hour_in_ms),
+     "with a standby ready, a runner whose oldest batch takes longer than this, in ms, and than 4 times what was predicted for all of its batches is replaced", restart},
     {"gpu.host", "start_timeout_ms", ENGRAM_MEMBER(pipeline.gpu.host.start_timeout_ms), range(10, an_hour_in_ms),
      "a child process that is not ready after so long, in ms, is killed", restart},
     {"gpu.host", "crash_intensity", ENGRAM_MEMBER(pipeline.gpu.host.crash_intensity), range(1, 1e6),

@@ -51,7 +51,9 @@ struct gpu_options {
         program; ///< the `engram` binary to run them with; "": this process's own, if it is one
     bool standby = true; ///< keep a second runner ready
     double hang_timeout_ms =
-        1'000; ///< a runner that ends no batch for so long is killed; 10..3.6e6
+        1'000;                   ///< a runner that ends no batch for so long is killed; 10..3.6e6
+    double late_timeout_ms = 20; ///< with a standby ready, one whose oldest batch is later than
+                                 ///< this and than 4 times its prediction is replaced; 0.1..3.6e6
     double start_timeout_ms = 20'000; ///< one that is not ready after so long is killed; 10..3.6e6
     std::uint32_t crash_intensity =
         10; ///< deaths within the period before the GPU has to wait for its breaker; 1..1e6

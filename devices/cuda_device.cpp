@@ -147,6 +147,7 @@ public:
   void run(work_batch_ptr batch, run_done done) override;
   result<void> publish(const dataset_ptr& data) override;
   result<void> attach(const dataset_ptr& data, const resident_memory& memory) override;
+  std::uint64_t uploaded_bytes() const noexcept override { return uploaded_bytes_; }
   std::uint64_t own_bytes() const override { return budget_.used(); }
   void retire(std::uint64_t key) override;
   bool is_resident(std::uint64_t key) const override {
@@ -203,6 +204,7 @@ private:
 
   std::mutex publishing_;                  ///< one upload at a time
   std::atomic<bool> is_publishing_{false}; ///< memory is being taken
+  std::atomic<std::uint64_t> uploaded_bytes_{0};
   cuda_uploader uploader_;
   std::vector<std::weak_ptr<const cuda_dataset>> retired_; ///< some may have batches running
   std::deque<cuda_lane> lanes_;
@@ -538,8 +540,11 @@ result<void> cuda_device::publish(const dataset_ptr& data) {
     if (residents_.contains(data->key)) return {};
   }
   if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
-  return take(data, device_bytes(*data),
-              [&](cuda_dataset& resident) { return uploader_.upload(data, budget_, resident); });
+  return take(data, device_bytes(*data), [&](cuda_dataset& resident) {
+    auto fault = uploader_.upload(data, budget_, resident);
+    if (!fault) uploaded_bytes_ += device_bytes(*data);
+    return fault;
+  });
 }
 
 result<void> cuda_device::attach(const dataset_ptr& data, const resident_memory& memory) {

@@ -19,9 +19,9 @@ struct task_name {
   std::string_view name;
   kind what;
 };
-constexpr task_name tasks[] = {{"off", kind::none},    {"return", kind::fail},
-                               {"delay", kind::delay}, {"hang", kind::hang},
-                               {"exit", kind::exit},   {"corrupt", kind::corrupt},
+constexpr task_name tasks[] = {{"off", kind::none},      {"return", kind::fail},
+                               {"delay", kind::delay},   {"hang", kind::hang},
+                               {"exit", kind::exit},     {"corrupt", kind::corrupt},
                                {"cuda", kind::misbehave}};
 
 std::string_view trim(std::string_view text) noexcept {
@@ -78,7 +78,8 @@ private:
   // TERM = [P%][COUNT*]TASK[(ARG)]
   result<fault_term> parse_term(std::string_view text) const {
     if (text.empty())
-      return wrong(text, "is an empty term; expected off, return, delay, hang, exit, corrupt or cuda");
+      return wrong(text,
+                   "is an empty term; expected off, return, delay, hang, exit, corrupt or cuda");
     fault_term term;
     // '%' and '*' belong to the term's head only; an argument starts with '('.
     const auto head = text.substr(0, text.find('('));

@@ -47,10 +47,9 @@ std::optional<device_fault> injected_fault(std::string_view site, const fault_ac
   case fault_action::kind::misbehave: {
     if (action.misdeed == misbehaviour::hang) break;
     const bool oom = action.misdeed == misbehaviour::oom;
-    return device_fault{oom ? fault_class::oom : fault_class::sticky,
-                        "injected " + std::string(to_string(action.misdeed)) + " at " +
-                            std::string(site),
-                        true};
+    return device_fault{
+        oom ? fault_class::oom : fault_class::sticky,
+        "injected " + std::string(to_string(action.misdeed)) + " at " + std::string(site), true};
   }
   case fault_action::kind::none:
   case fault_action::kind::delay:

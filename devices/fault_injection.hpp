@@ -20,8 +20,8 @@ fault_site make_fault_site(fault_points& faults, std::string_view device, std::s
                            std::string_view meaning, fault_tasks tasks);
 
 /// Returns the fault that `action` makes at `site`; nothing when it makes none. `exit` is the death
-/// of the device's process, which is a sticky fault; so is what a kernel does wrong, where the device
-/// does not do it for real.
+/// of the device's process, which is a sticky fault; so is what a kernel does wrong, where the
+/// device does not do it for real.
 std::optional<device_fault> injected_fault(std::string_view site, const fault_action& action);
 
 /// Returns true if `action` makes the batch hang.

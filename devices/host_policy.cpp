@@ -19,11 +19,13 @@ void host_policy::begin(time_point now) {
   start_what_is_due(now);
 }
 
-void host_policy::on_ready(host_id id, time_point) {
+void host_policy::on_ready(host_id id, time_point now) {
   auto* which = find(id);
   if (!which || which->killed) return;
   which->ready = true;
-  if (which->role == host_role::runner) choose_serving();
+  if (which->role != host_role::runner) return;
+  last_ready_ = now;
+  choose_serving();
 }
 
 void host_policy::on_death(host_id id, std::string_view cause, time_point now) {
@@ -49,9 +51,10 @@ void host_policy::on_death(host_id id, std::string_view cause, time_point now) {
 void host_policy::on_timer(time_point now) {
   for (auto& each : processes_)
     if (!each.ready && !each.killed && each.start_by <= now) kill(each, "start_timeout");
-  if (oldest_batch_ && serving_ && *oldest_batch_ + limits_.hang_timeout <= now) {
-    kill(*find(*serving_), "hung");
-    lose("hung");
+  if (const auto when = give_up_at(); when && *when <= now) {
+    const auto cause = *oldest_batch_ + limits_.hang_timeout <= now ? "hung" : "late";
+    kill(*find(*serving_), cause);
+    lose(cause);
     // Its death is yet to come, and the deaths before it may be long past.
     if (now - last_runner_death_ > limits_.crashes.period) crash_loop_ = false;
     choose_serving();
@@ -68,8 +71,19 @@ std::optional<time_point> host_policy::timer() const noexcept {
     if (!each.ready && !each.killed) consider(each.start_by);
   for (const auto& each : planned_)
     consider(each.when);
-  if (oldest_batch_ && serving_) consider(*oldest_batch_ + limits_.hang_timeout);
+  if (const auto when = give_up_at()) consider(*when);
   return first;
+}
+
+/// Returns when the serving runner has kept its oldest batch for too long; nothing if it has none.
+std::optional<time_point> host_policy::give_up_at() const noexcept {
+  if (!serving_ || !oldest_batch_) return std::nullopt;
+  const auto hung = *oldest_batch_ + limits_.hang_timeout;
+  if (predicted_ == duration::zero() || !has_standby()) return hung;
+  const auto expected = from_seconds(limits_.late_factor * to_seconds(predicted_));
+  const auto late = std::max(*oldest_batch_, last_ready_ + limits_.settling) +
+                    std::max(limits_.late_timeout, expected);
+  return std::min(hung, late);
 }
 
 std::vector<host_policy::action> host_policy::take_actions() {

@@ -13,6 +13,13 @@ namespace engram {
 struct host_limits {
   bool standby = true; ///< keep a second runner ready
   duration hang_timeout = std::chrono::seconds{1};
+  /// With a standby ready, a runner is replaced once its oldest batch has taken longer than this
+  /// and than `late_factor` times what was predicted for all that it has: the driver tells of a
+  /// dead context a tenth of a second and more after its death.
+  duration late_timeout = std::chrono::milliseconds{20};
+  double late_factor = 4;
+  /// How long a process that has just started keeps the GPU from others, after it is ready.
+  duration settling = std::chrono::milliseconds{100};
   duration start_timeout = std::chrono::seconds{20};
   restart_limits crashes; ///< of the owner and of the runners, each
 };
@@ -59,9 +66,12 @@ public:
   void on_ready(host_id id, time_point now);
   /// A process ended, or could not be started. `cause`: a literal, "sticky", "exit", "killed".
   void on_death(host_id id, std::string_view cause, time_point now);
-  /// Since when the serving runner has had the oldest batch that it has not ended; nothing: it has
-  /// none.
-  void on_oldest_batch(std::optional<time_point> since) { oldest_batch_ = since; }
+  /// Since when the serving runner has had the oldest batch that it has not ended (nothing: it has
+  /// none), and what was predicted for all that it has (zero: not known).
+  void on_oldest_batch(std::optional<time_point> since, duration predicted = {}) {
+    oldest_batch_ = since;
+    predicted_ = predicted;
+  }
   /// Call at or after `timer()`.
   void on_timer(time_point now);
   std::optional<time_point> timer() const noexcept;
@@ -69,6 +79,7 @@ public:
   /// Returns what is to be done now, in this order.
   std::vector<action> take_actions();
 
+  bool is_busy() const noexcept { return oldest_batch_.has_value(); }
   std::optional<host_id> serving() const noexcept { return serving_; }
   std::optional<host_id> owner() const noexcept;
   bool has_standby() const noexcept;
@@ -93,6 +104,7 @@ private:
   void kill(process& which, std::string_view cause);
   void lose(std::string_view cause);
   void choose_serving();
+  std::optional<time_point> give_up_at() const noexcept;
   std::size_t wanted_runners() const noexcept { return limits_.standby ? 2 : 1; }
 
   host_limits limits_;
@@ -102,7 +114,9 @@ private:
   std::vector<action> actions_;
   std::optional<host_id> serving_;
   std::optional<time_point> oldest_batch_;
-  bool lost_ = false; ///< said so, and not restored since
+  duration predicted_{};
+  time_point last_ready_{}; ///< of a runner
+  bool lost_ = false;       ///< said so, and not restored since
   bool crash_loop_ = false;
   time_point last_runner_death_{};
   host_id last_id_ = 0;

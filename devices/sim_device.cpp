@@ -138,6 +138,7 @@ public:
     if (const auto free = budget_bytes_ - used_bytes_; needed > free)
       return error{ec::resource_exhausted, too_large("dataset " + describe(*data), needed, free)};
     used_bytes_ += needed;
+    uploaded_bytes_ += needed;
     resident_.emplace(data->key, residence{data, needed});
     return {};
   }
@@ -158,6 +159,11 @@ public:
   memory_budget budget() const noexcept {
     std::lock_guard lock(mutex_);
     return {used_bytes_, budget_bytes_};
+  }
+
+  std::uint64_t uploaded_bytes() const noexcept {
+    std::lock_guard lock(mutex_);
+    return uploaded_bytes_;
   }
 
   bool reset() {
@@ -393,6 +399,7 @@ private:
   std::condition_variable delivered_;
   std::map<std::uint64_t, residence> resident_; ///< by the dataset's key
   std::uint64_t used_bytes_ = 0;                ///< resident data and workspaces
+  std::uint64_t uploaded_bytes_ = 0;            ///< ever
   std::deque<job_ptr> jobs_;                    ///< all that have not left, by arrival
   std::deque<job_ptr> waiting_;                 ///< admitted, without a stream; some may have ended
   std::uint32_t busy_streams_ = 0;
@@ -425,6 +432,7 @@ public:
     return workspace_of(batch);
   }
   bool reset() override { return core_->reset(); }
+  std::uint64_t uploaded_bytes() const noexcept override { return core_->uploaded_bytes(); }
 
 private:
   const device_info info_;

@@ -23,9 +23,9 @@ struct work_payload {
 
   /// search: the queries [q, dim]; similarity and score: the one query [1, dim].
   std::vector<float> queries;
-  std::vector<float> inverse_norms;         ///< one for each row of `queries`
-  std::uint32_t k = 0;                      ///< search
-  std::vector<float> targets;               ///< similarity: [m, dim]
+  std::vector<float> inverse_norms; ///< one for each row of `queries`
+  std::uint32_t k = 0;              ///< search
+  std::vector<float> targets;       ///< similarity: [m, dim]
   /// Where the queries and the targets lie if not in the vectors: in memory of somebody else, who
   /// keeps it until the batch is answered.
   std::span<const float> borrowed_queries, borrowed_targets;
@@ -64,6 +64,7 @@ struct work_batch {
   dataset_ptr data;    ///< null for similarity
   std::size_t dim = 0; ///< 0 for spread; the same for all items
   std::vector<work_item> items;
+  double expected_seconds = 0; ///< what its first device is predicted to take; 0: unknown
 
   /// Returns the sum of the items' counts.
   std::size_t item_count() const noexcept;

@@ -77,6 +77,7 @@ host_limits host_limits_of(const gpu_options::host_options& host) {
   const auto ms = [](double count) { return from_seconds(count / 1000.0); };
   return {.standby = host.standby,
           .hang_timeout = ms(host.hang_timeout_ms),
+          .late_timeout = ms(host.late_timeout_ms),
           .start_timeout = ms(host.start_timeout_ms),
           .crashes = {.intensity = host.crash_intensity,
                       .period = ms(host.crash_period_ms),

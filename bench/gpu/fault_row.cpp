@@ -226,6 +226,8 @@ pipeline_options recovery_options(const recovery_settings& settings, bool cold) 
   options.gpu.isolation = settings.isolation;
   options.gpu.host.program = settings.program;
   options.gpu.host.standby = !cold;
+  options.gpu.host.late_timeout_ms = settings.late_ms;
+  options.gpu.host.crash_period_ms = 1;         // likewise: each death is alone
   options.gpu.host.crash_intensity = 1'000'000; // what is measured here is no crash loop
   options.batching.max_wait_ms = settings.wait_ms;
   options.cpu.threads = settings.cpu_threads;

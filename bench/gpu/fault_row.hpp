@@ -21,6 +21,7 @@ struct recovery_settings {
   std::string program; ///< the `engram` binary that isolation = "process" runs
   double rate = 5'000; ///< requests a second
   double wait_ms = 1;  ///< batching.max_wait_ms
+  double late_ms = 1;  ///< gpu.host.late_timeout_ms
   std::uint32_t cpu_threads = 0;
   duration warm_up = std::chrono::seconds{2};
   duration between = std::chrono::milliseconds{50}; ///< healthy time before each fault

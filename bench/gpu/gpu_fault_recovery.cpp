@@ -80,6 +80,9 @@ void add_options(CLI::App& app, command_line& asked) {
   app.add_option("--wait-ms", settings.wait_ms, "batching.max_wait_ms")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1000.0));
+  app.add_option("--late-ms", settings.late_ms, "gpu.host.late_timeout_ms")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3.6e6));
   app.add_option("--cpu-threads", settings.cpu_threads, "0: one for each core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

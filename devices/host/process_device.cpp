@@ -115,6 +115,7 @@ private:
   void order_trouble(host_job& job);
   void dispatch(host_job job);
   void dispatch_waiting();
+  void look_out();
   void fail(host_job& job, fault_class how, std::string why);
   void at(time_point when, std::function<void()> action);
 
@@ -125,10 +126,12 @@ private:
   bool do_what_is_due();
   void wait();
   void sleep();
+  bool has_batches() const;
   std::uint32_t rings() const;
 
   // -- child processes --
   void act();
+  void call_restored_once_it_answers();
   void start(host_id id, host_role role);
   result<host_message> greeting(host_id id, host_role role, std::shared_ptr<runner_link>& link);
   void kill(host_id id, std::string_view cause);
@@ -183,6 +186,7 @@ private:
   bool stopping_ = false;
 
   std::atomic<std::uint64_t> used_bytes_{0}, budget_bytes_{0}, uploaded_bytes_{0};
+  std::atomic<bool> is_asleep_{false};  ///< without a batch to wait for
   std::atomic<std::uint32_t> calls_{0}; ///< changes when `later_` does
   std::thread thread_;
 };
@@ -224,6 +228,7 @@ void process_device::dispatch(host_job job) {
     if (!link) return fail(job, fault_class::no_device, options_.name + " has no runner now");
     switch (link->send(job)) {
     case runner_link::verdict::sent:
+      look_out();
       return;
     case runner_link::verdict::closed: {
       const std::lock_guard lock(mutex_);
@@ -240,6 +245,12 @@ void process_device::dispatch(host_job job) {
     }
     }
   }
+}
+
+/// Wakes the device's thread for a first batch: it looks for the answer without sleeping, and knows
+/// when the batch is late.
+void process_device::look_out() {
+  if (is_asleep_.exchange(false)) signal_event(wake_.get());
 }
 
 void process_device::fail(host_job& job, fault_class how, std::string why) {
@@ -343,10 +354,20 @@ bool process_device::do_what_is_due() {
     const std::lock_guard lock(mutex_);
     return serving_;
   }();
-  policy_.on_oldest_batch(link ? link->oldest() : std::nullopt);
+  const auto load = link ? link->what_it_has() : runner_link::load{};
+  policy_.on_oldest_batch(load.oldest, load.predicted);
   if (const auto timer = policy_.timer(); timer && *timer <= now) policy_.on_timer(now);
   look_for_the_slow();
   return !due.empty();
+}
+
+bool process_device::has_batches() const {
+  std::shared_ptr<runner_link> link;
+  {
+    const std::lock_guard lock(mutex_);
+    link = serving_;
+  }
+  return link && link->what_it_has().oldest;
 }
 
 std::uint32_t process_device::rings() const {
@@ -358,7 +379,7 @@ std::uint32_t process_device::rings() const {
 
 void process_device::wait() {
   const auto seen = rings();
-  if (policy_.serving() && policy_.timer() && spin_.until([&] { return rings() != seen; })) return;
+  if (policy_.is_busy() && spin_.until([&] { return rings() != seen; })) return;
   sleep();
 }
 
@@ -386,12 +407,21 @@ void process_device::sleep() {
     if (!later_.empty()) until = std::min(until, later_.begin()->first);
   }
   if (const auto timer = policy_.timer()) until = std::min(until, *timer);
+  // Where nobody spins, the answer wakes this thread soon enough.
+  if (spin_wait::is_worthwhile() && !policy_.is_busy()) {
+    is_asleep_ = true;
+    if (has_batches()) rang = true; // sent a moment ago
+  }
   const auto left = std::max<duration>(rang ? 0ns : until - clock_.now(), 0ns);
   const timespec patience{static_cast<time_t>(left / 1s), static_cast<long>((left % 1s).count())};
   ppoll(events.data(), events.size(), &patience, nullptr);
   for (auto& process : processes_)
     if (process.link) process.link->channel().head().to_sender.wake_up();
-  if (events[0].revents) clear_event(wake_.get());
+  is_asleep_ = false;
+  if (events[0].revents) {
+    clear_event(wake_.get());
+    spin_.restart();
+  }
   for (std::size_t i = 0; i < of.size(); ++i)
     if (events[2 + 2 * i].revents) hear(*of[i]);
   look_for_the_dead();
@@ -417,10 +447,30 @@ void process_device::act() {
         lose(action.id, action.cause);
         break;
       case host_policy::action::kind::restored:
-        tell(device_event::kind::restored, "standby", options_.name + " serves again");
+        call_restored_once_it_answers();
         break;
       }
   update_list();
+}
+
+/// A GPU may run nothing for a while after one of its contexts was lost: whoever hears `restored`
+/// may count on answers.
+void process_device::call_restored_once_it_answers() {
+  auto payload = std::make_shared<work_payload>();
+  payload->op = operation::similarity;
+  payload->dim = 1;
+  payload->queries = payload->targets = payload->inverse_norms = {1.0f};
+  auto batch = std::make_shared<work_batch>();
+  batch->op = payload->op;
+  batch->dim = payload->dim;
+  batch->items = {{payload, 0, 1}};
+  host_job job;
+  job.batch = std::move(batch);
+  job.done = [this](const run_outcome& outcome) {
+    if (!outcome.fault)
+      tell(device_event::kind::restored, "standby", options_.name + " serves again");
+  };
+  dispatch(std::move(job));
 }
 
 void process_device::start(host_id id, host_role role) {
@@ -521,7 +571,8 @@ void process_device::bury(host_process& process, std::string_view cause) {
 
 bool process_device::look_for_the_dead() {
   for (auto& process : processes_)
-    if (!process.is_gone && process.child.has_ended()) {
+    // The socket of a process that was killed closes long before its GPU's context is gone.
+    if (!process.is_gone && (process.is_silent || process.child.has_ended())) {
       hear(process); // it may have said why
       if (process.trouble.empty()) process.trouble = "its process ended";
       bury(process, process.greeted ? "exit" : "start");

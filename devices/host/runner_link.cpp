@@ -85,12 +85,19 @@ std::vector<host_job> runner_link::close() {
   return left;
 }
 
-std::optional<time_point> runner_link::oldest() const {
-  std::optional<time_point> first;
+runner_link::load runner_link::what_it_has() const {
+  load out;
+  double seconds = 0;
+  bool all_known = true;
   const std::lock_guard lock(mutex_);
-  for (const auto& each : jobs_)
-    if (each) first = first ? std::min(*first, each->begun) : each->begun;
-  return first;
+  for (const auto& each : jobs_) {
+    if (!each) continue;
+    out.oldest = out.oldest ? std::min(*out.oldest, each->begun) : each->begun;
+    seconds += each->batch->expected_seconds;
+    all_known = all_known && each->batch->expected_seconds > 0;
+  }
+  if (all_known) out.predicted = from_seconds(seconds);
+  return out;
 }
 
 } // namespace engram

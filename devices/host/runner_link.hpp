@@ -42,8 +42,11 @@ public:
   /// Takes no batch any more and returns those that have not ended.
   std::vector<host_job> close();
 
-  /// Returns since when the oldest batch has been with the runner; nothing without one.
-  std::optional<time_point> oldest() const;
+  struct load {
+    std::optional<time_point> oldest; ///< since when the oldest batch is there; nothing without one
+    duration predicted{};             ///< of all batches; zero if one's is not known
+  };
+  load what_it_has() const;
   bool is_lost() const noexcept { return channel_.head().is_lost.load() != 0; }
   std::string loss() const { return channel_.head().loss.get(); }
   /// Returns true if there is something that was not taken yet.

@@ -11,6 +11,10 @@ class spin_wait {
 public:
   using clock = std::chrono::steady_clock;
 
+  /// Returns false on a machine with few cores, where nobody waits this way.
+  static bool is_worthwhile() noexcept {
+    return std::thread::hardware_concurrency() >= least_cores;
+  }
   /// Something has happened.
   void restart() noexcept { until_ = clock::now() + patience_; }
   /// Returns true once `happened` says so, false when it has not for too long.
@@ -34,9 +38,8 @@ private:
   }
 
   static constexpr unsigned least_cores = 6;
-  const clock::duration patience_ = std::thread::hardware_concurrency() >= least_cores
-                                        ? std::chrono::microseconds{200}
-                                        : std::chrono::microseconds{0};
+  const clock::duration patience_ =
+      is_worthwhile() ? std::chrono::microseconds{200} : std::chrono::microseconds{0};
   clock::time_point until_{};
 };
 

@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         bad_setting{"", "\"\"", "SITE=TERM"}, bad_setting{"s", "\"s\"", "SITE=TERM"},
         bad_setting{"=hang", "\"=hang\"", "no site"},
-        bad_setting{"s=", "\"\" at character 3", "off, return, delay, hang, exit or corrupt"},
+        bad_setting{"s=", "\"\" at character 3", "off, return, delay, hang, exit, corrupt or cuda"},
         bad_setting{"s=explode", "\"explode\" at character 3", "off, return, delay"},
         bad_setting{"s=return(broken)", "\"return(broken)\"", "return(oom)"},
         bad_setting{"s=return()", "\"return()\"", "return(sticky)"},

@@ -414,7 +414,8 @@ TEST(pipeline, metrics_have_our_names_and_the_guide_s) {
         "engram_gpu_available{device=\"gpu0\"} 1",
         "engram_gpu_breaker_state{device=\"gpu0\",state=\"closed\"} 1",
         "engram_gpu_memory_used_bytes", "engram_gpu_memory_budget_bytes",
-        "engram_in_flight_requests 0", "engram_queue_depth{actor=\"batcher\"}",
+        "engram_gpu_uploaded_bytes_total", "engram_in_flight_requests 0",
+        "engram_queue_depth{actor=\"batcher\"}",
         // the guide's
         "gpu_launches{device=\"gpu0\"}", "gpu_fallbacks{device=\"gpu0\"}",
         "engram_gpu_launches_total", "batch_size_histogram_bucket",
