@@ -40,7 +40,8 @@ void add_faults_command(CLI::App& app, const common_options& common, int& exit_c
       "Arm them with --faults.points, with $ENGRAM_FAILPOINTS (separated by ;), in a replay's\n"
       "timeline, or with PUT /v1/admin/faults where faults.admin_enabled is true. A setting is\n"
       "SITE=[P%][COUNT*]TASK[(ARG)], chained by ->. Tasks: off, which every site takes, and\n"
-      "return(oom|transient|sticky|no_device), delay(MILLISECONDS), hang, exit, corrupt.\n\n"
+      "return(oom|transient|sticky|no_device), delay(MILLISECONDS), hang, exit, corrupt,\n"
+      "cuda(illegal_address|trap|assert|hang|oom).\n\n"
       "Examples:\n"
       "  engram faults list --gpu.devices sim:h100\n"
       "  ENGRAM_FAILPOINTS='gpu0.launch=5%return(transient)' engram start --gpu.devices sim:h100");

@@ -313,6 +313,18 @@ class Machine(CommandTest):
         self.assertEqual(sites["http.send"]["tasks"], ["return", "delay"])
         self.assertEqual((sites["http.send"]["setting"], sites["http.send"]["fired"]), ("off", 0))
 
+    def test_the_page_of_fault_points_has_those_of_a_gpu_in_child_processes(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs" / "fault-points.md").read_text()
+        known = {}
+        for isolation in ("none", "process"):
+            listed = self.run_json(0, "faults", "list", "--gpu.devices", "sim:h100", "--gpu.isolation", isolation)
+            known[isolation] = {site["site"]: site for site in listed["faults"]}
+        added = known["process"].keys() - known["none"].keys()
+        self.assertIn("gpu0.start", added)
+        for name in added:
+            tasks = ", ".join(f"`{task}`" for task in known["process"][name]["tasks"])
+            self.assertIn(f"\n| `{name}` | {tasks} | {known['process'][name]['meaning']} |\n", page)
+
     def test_faults_shows_tasks_setting_and_count_of_each_site_to_a_person(self):
         lines = self.run_engram(0, "faults", "list", "--faults.points", "http.send=2*delay(5)").stdout.splitlines()
         self.assertEqual(lines[0].split(), ["site", "tasks", "setting", "fired", "meaning"])
