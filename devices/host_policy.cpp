@@ -40,7 +40,12 @@ void host_policy::on_death(host_id id, std::string_view cause, time_point now) {
     crash_loop_ = !wait;
     last_runner_death_ = now;
   }
-  plan_start(role, wait, now);
+  // A process that starts keeps the GPU from the one that takes over, which has to prove itself
+  // now.
+  const bool another = std::ranges::any_of(processes_, [](const process& each) {
+    return each.role == host_role::runner && each.ready && !each.killed;
+  });
+  plan_start(role, wait && another ? std::max(*wait, limits_.settling) : wait, now);
   if (serving_ == id) {
     lose(cause);
     choose_serving();

@@ -18,7 +18,8 @@ struct host_limits {
   /// dead context a tenth of a second and more after its death.
   duration late_timeout = std::chrono::milliseconds{20};
   double late_factor = 4;
-  /// How long a process that has just started keeps the GPU from others, after it is ready.
+  /// How long a process that has just started may still keep the GPU from others, and how long the
+  /// next one waits while a runner takes over.
   duration settling = std::chrono::milliseconds{100};
   duration start_timeout = std::chrono::seconds{20};
   restart_limits crashes; ///< of the owner and of the runners, each
@@ -83,6 +84,8 @@ public:
   std::optional<host_id> serving() const noexcept { return serving_; }
   std::optional<host_id> owner() const noexcept;
   bool has_standby() const noexcept;
+  /// Returns when the last process that became ready no longer disturbs the others.
+  time_point settled_at() const noexcept { return last_ready_ + limits_.settling; }
   bool in_crash_loop() const noexcept { return crash_loop_; }
 
 private:

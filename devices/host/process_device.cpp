@@ -100,7 +100,11 @@ public:
   }
   std::vector<device_process> processes() const override {
     const std::lock_guard lock(mutex_);
-    return process_list_;
+    auto list = process_list_;
+    if (clock_.now() < settled_at_)
+      for (auto& each : list)
+        if (each.role == "standby") each.role = "starting";
+    return list;
   }
   std::uint64_t uploaded_bytes() const noexcept override { return uploaded_bytes_; }
 
@@ -182,6 +186,7 @@ private:
   std::multimap<time_point, std::function<void()>> later_;
   device_listener listener_;
   std::vector<device_process> process_list_;
+  time_point settled_at_{};
   std::string first_trouble_; ///< why a child could not be started or used
   bool stopping_ = false;
 
@@ -680,6 +685,7 @@ void process_device::update_list() {
   used_bytes_ = used + residents_.bytes();
   const std::lock_guard lock(mutex_);
   process_list_ = std::move(list);
+  settled_at_ = policy_.settled_at();
 }
 
 // -- datasets --

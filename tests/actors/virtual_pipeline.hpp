@@ -55,7 +55,7 @@ public:
 
   /// Returns the value of a series, as a scrape shows it; -1 if there is none.
   double metric(const std::string& series) {
-    const auto text = "\n" + core_->numbers.to_text(core_->snapshot());
+    const auto text = "\n" + core().numbers.to_text(core().snapshot());
     const auto found = text.find("\n" + series + " ");
     return found == std::string::npos ? -1 : std::stod(text.substr(found + series.size() + 2));
   }
