@@ -48,6 +48,7 @@ result<replay::scenario> scenario_of(const replay_arguments& given) {
     what->measured = *length;
     // What lies beyond the new end would never happen.
     std::erase_if(what->faults, [&](const auto& mark) { return mark.at > *length; });
+    std::erase_if(what->publications, [&](const auto& mark) { return mark.at > *length; });
   }
   if (auto why = replay::complaint(*what)) return error{ec::invalid_argument, *why};
   return what;
@@ -222,6 +223,12 @@ int run_replay_command(const common_options& common, const replay_arguments& giv
   const auto target = replay::make_pipeline_target(**pipe);
   replay::run_options options;
   options.stop = ctrl_c.token();
+  options.publish = [&](const replay::synthetic_dataset& described) -> result<void> {
+    auto made = replay::make_dataset(described);
+    if (!made) return made.error();
+    auto done = (*pipe)->publish(described.name, std::move(*made));
+    return done ? result<void>{} : done.error();
+  };
   std::optional<progress_line> line{std::in_place};
   options.on_progress = [&](const progress& now) { line->show(now); };
   auto found = replay::run_replay(

@@ -16,6 +16,7 @@ public:
   result<void> check_fault(std::string_view setting) const override {
     return pipe_.check_fault(setting);
   }
+  std::vector<fault_points::site_info> faults() const override { return pipe_.faults(); }
   health_report health() const override { return pipe_.health(); }
   std::vector<pipeline_event> events(std::uint64_t after) const override {
     return pipe_.events(after);

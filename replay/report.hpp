@@ -74,7 +74,15 @@ struct breaker_change {
 struct fault_event {
   double at_seconds = 0; ///< when it was set
   std::string setting;
-  std::string refusal; ///< empty if it was set
+  std::string refusal;     ///< empty if it was set
+  std::uint64_t fired = 0; ///< times it did something until its site was set again
+};
+
+/// A publication while it ran.
+struct publication_event {
+  double at_seconds = 0; ///< when it began
+  std::string dataset;
+  std::string refusal; ///< empty if it was published
 };
 
 /// Something else that happened: a restart, a publication.
@@ -131,6 +139,7 @@ struct report {
   std::uint64_t sent = 0;
   std::uint64_t lost = 0;       ///< never answered
   std::uint64_t duplicated = 0; ///< answered again
+  std::uint64_t overdue = 0;    ///< answered later than `overdue_grace` after its deadline
   std::uint64_t unsent = 0;     ///< the generator could not keep up
   verification checks;
   std::uint64_t sampled = 0; ///< results that were to be compared
@@ -144,6 +153,7 @@ struct report {
   std::vector<breaker_change> breaker;
   std::map<std::string, breaker_state> breaker_at_start;
   std::vector<fault_event> faults;
+  std::vector<publication_event> publications;
   std::vector<other_event> events;
 
   verdict judgement;
@@ -154,6 +164,9 @@ struct report {
   std::string device_label(const std::string& device) const;
 };
 
+/// How much later than its deadline, which counts from the send, an answer may come before it is
+/// overdue.
+inline constexpr duration overdue_grace = std::chrono::milliseconds{10};
 /// Share of late sends above which a run measures the generator.
 inline constexpr double max_late_share = 0.01;
 /// Results without which a p99 says nothing: with fewer, even none above the objective does not

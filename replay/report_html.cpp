@@ -293,6 +293,10 @@ std::string timeline_section(const report& what) {
                      static_cast<std::uint64_t>((change.at_seconds - fault->at_seconds) * 1e9))
                : ""});
   }
+  for (const auto& each : what.publications)
+    lines.push_back(
+        {each.at_seconds, "publish",
+         escaped(each.dataset) + (each.refusal.empty() ? "" : ": " + escaped(each.refusal)), ""});
   for (const auto& event : what.events)
     lines.push_back({event.at_seconds, escaped(event.kind),
                      escaped(event.subject) + ": " + escaped(event.detail), ""});
@@ -316,6 +320,12 @@ std::string correctness_section(const report& what) {
   rows.add({words("wrong"), figure(count_text(what.checks.wrong)),
             words(count_text(what.checks.checked) + " of " + count_text(what.sampled) +
                   " sampled answers were compared bit by bit with the scalar reference")});
+  if (what.checks.made_wrong > 0)
+    rows.add(
+        {words("made wrong"), figure(count_text(what.checks.made_wrong)),
+         words("answers that a fault of the timeline changed on purpose; not counted as wrong")});
+  rows.add({words("overdue"), figure(count_text(what.overdue)),
+            words("answers more than " + duration_text(overdue_grace) + " after their deadline")});
   if (what.counts) {
     rows.add({words("late answers"), figure(count_text(what.counts->late_answers)),
               words("second answers that the pipeline itself dropped")});

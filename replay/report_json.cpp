@@ -113,13 +113,18 @@ json of(const scenario& what) {
            {"loads", json::array()},
            {"datasets", json::array()},
            {"faults", json::array()},
-           {"objective", {{"max_error_share", what.goal.max_error_share}}}};
+           {"publications", json::array()},
+           {"objective",
+            {{"max_error_share", what.goal.max_error_share},
+             {"max_overdue_share", what.goal.max_overdue_share}}}};
   for (const auto& load : what.loads)
     out["loads"].push_back(of(load));
   for (const auto& made : what.datasets)
     out["datasets"].push_back(of(made));
   for (const auto& mark : what.faults)
     out["faults"].push_back({{"at_seconds", to_seconds(mark.at)}, {"fault", mark.setting}});
+  for (const auto& mark : what.publications)
+    out["publications"].push_back({{"at_seconds", to_seconds(mark.at)}, {"dataset", mark.dataset}});
   if (what.goal.p99) out["objective"]["p99_seconds"] = to_seconds(*what.goal.p99);
   return out;
 }
@@ -168,6 +173,10 @@ json correctness_of(const report& what) {
   return {{"lost", what.lost},
           {"duplicated", what.duplicated},
           {"wrong", what.checks.wrong},
+          {"made_wrong", what.checks.made_wrong},
+          {"overdue", what.overdue},
+          {"overdue_share", share_of(what.overdue, what.sent)},
+          {"sent", what.sent},
           {"sampled", what.sampled},
           {"checked", what.checks.checked},
           {"skipped", what.checks.skipped},
@@ -235,8 +244,18 @@ json slices_of(const report& what) {
 json timeline_of(const report& what) {
   json rows = json::array();
   for (const auto& fault : what.faults)
+    rows.push_back({{"at_seconds", fault.at_seconds},
+                    {"fault", fault.setting},
+                    {"refusal", fault.refusal},
+                    {"fired", fault.fired}});
+  return rows;
+}
+
+json publications_of(const report& what) {
+  json rows = json::array();
+  for (const auto& each : what.publications)
     rows.push_back(
-        {{"at_seconds", fault.at_seconds}, {"fault", fault.setting}, {"refusal", fault.refusal}});
+        {{"at_seconds", each.at_seconds}, {"dataset", each.dataset}, {"refusal", each.refusal}});
   return rows;
 }
 
@@ -273,6 +292,7 @@ json document_of(const report& what) {
   out["generator"] = generator_of(what);
   out["breaker"] = breaker_of(what);
   out["faults"] = timeline_of(what);
+  out["publications"] = publications_of(what);
   out["events"] = events_of(what);
   if (what.counts) out["pipeline"] = counts_of(*what.counts);
   out["slice_seconds"] = what.slice_seconds;

@@ -116,6 +116,13 @@ std::string correctness_lines(const report& what) {
              count_text(what.late_sends) + " sent more than " +
              duration_text(what.what.late_limit()) + " late (" +
              percent_text(share_of(what.late_sends, what.total.sent)) + ")\n";
+  out += "  overdue " + count_text(what.overdue) + ": answered more than " +
+         duration_text(overdue_grace) + " after the deadline (" +
+         percent_text(share_of(what.overdue, what.sent)) + ")\n";
+  if (what.checks.made_wrong > 0)
+    out +=
+        "  made wrong on purpose, and not counted as wrong: " + count_text(what.checks.made_wrong) +
+        '\n';
   if (what.checks.skipped > 0)
     out += "  " + count_text(what.checks.skipped) + " sampled answers were not compared\n";
   for (const auto& example : what.checks.examples)
@@ -131,8 +138,13 @@ std::string timeline(const report& what) {
   };
   std::vector<line> lines;
   for (const auto& fault : what.faults)
-    lines.push_back({fault.at_seconds, "fault    " + fault.setting +
-                                           (fault.refusal.empty() ? "" : ": " + fault.refusal)});
+    lines.push_back({fault.at_seconds,
+                     "fault    " + fault.setting +
+                         (fault.refusal.empty() ? "" : ": " + fault.refusal) +
+                         (fault.fired == 0 ? "" : ": " + count_text(fault.fired) + " times")});
+  for (const auto& each : what.publications)
+    lines.push_back({each.at_seconds, "publish  " + each.dataset +
+                                          (each.refusal.empty() ? "" : ": " + each.refusal)});
   for (const auto& change : what.breaker)
     lines.push_back({change.at_seconds, "breaker  " + what.device_label(change.device) + ' ' +
                                             std::string{to_string(change.from)} + " -> " +

@@ -43,7 +43,13 @@ public:
             const run_options& options)
       : target_(target), options_(options), report_(prepared(what, target)),
         tally_(report_.what, report_), verifier_(pool),
-        sender_(report_.what, pool, target, log_, inbox_) {}
+        sender_(report_.what, pool, target, log_, inbox_) {
+    // All memory of the books now, so that what grows while it runs is the target's.
+    tally_.slice_at(planned_length().count() - 1);
+    // Poisson arrivals are hardly ever a hundredth more than planned.
+    const auto planned = what.rate() * to_seconds(what.warm_up + what.measured);
+    log_.reserve(static_cast<std::size_t>(1.01 * planned));
+  }
 
   report run() {
     const auto health = target_.health();
@@ -54,8 +60,11 @@ public:
     breakers_ = report_.breaker_at_start;
     last_event_ = latest_event();
     start_ = clock_type::now() + head_start;
+    std::jthread publishing{[this](const std::stop_token& stop) { publish_on_time(stop); }};
     std::jthread sending{[this](const std::stop_token& stop) { sender_.run(start_, stop); }};
     send_all(sending);
+    publishing.request_stop();
+    publishing.join();
     drain();
     target_.stop(std::chrono::milliseconds{1'000});
     finish();
@@ -70,6 +79,10 @@ private:
     made.started_at = utc_now();
     made.machine = this_machine();
     return made;
+  }
+
+  static bool is_empty(const time_slice& slice) {
+    return slice.sent + slice.answered + slice.errors == 0;
   }
 
   duration elapsed() const { return clock_type::now() - start_; }
@@ -132,7 +145,11 @@ private:
     for (const auto& late : inbox_.take())
       if (late.repeated) ++report_.duplicated;
     hear_events();
+    if (report_.cut_short)
+      while (!report_.slices.empty() && is_empty(report_.slices.back()))
+        report_.slices.pop_back();
     report_.counts = target_.counts();
+    count_fired();
     const auto length = report_.cut_short ? ended_ : planned_length();
     report_.measured_seconds = std::max(0.0, to_seconds(length - report_.what.warm_up));
     const auto give_up = clock_type::now() + options_.verify_limit;
@@ -142,6 +159,7 @@ private:
     }
     report_.checks = verifier_.finish(std::chrono::ceil<std::chrono::milliseconds>(
         std::max<duration>(give_up - clock_type::now(), tick)));
+    excuse(report_.checks, corrupted_);
     report_.judgement = judge(report_);
   }
 
@@ -156,9 +174,51 @@ private:
       const auto& request = *each.request;
       if (!request.sampled || each.code != ec::none || each.repeated) continue;
       ++report_.sampled;
-      verifier_.check(request.number, request.load, request.variant, std::move(each.more->output));
+      verifier_.check(request.number, request.load, request.variant, std::move(each.device),
+                      std::move(each.more->output));
     }
     hear_events();
+  }
+
+  /// Publishes what is due. On a thread of its own: a publication takes as long as it takes.
+  void publish_on_time(const std::stop_token& stop) {
+    for (const auto& mark : report_.what.publications) {
+      while (!stop.stop_requested() && clock_type::now() < zero() + mark.at)
+        std::this_thread::sleep_until(std::min(zero() + mark.at, clock_type::now() + tick));
+      if (stop.stop_requested()) return;
+      const auto& all = report_.what.datasets;
+      const auto described = std::find_if(
+          all.begin(), all.end(), [&](const auto& each) { return each.name == mark.dataset; });
+      const auto at = to_seconds(clock_type::now() - zero());
+      const auto done = options_.publish(*described);
+      report_.publications.push_back(
+          {at, mark.dataset, done ? std::string{} : done.error().message});
+    }
+  }
+
+  /// Counts what each fault of the timeline did, from what its site did so far.
+  void count_fired() {
+    std::map<std::string, std::uint64_t, std::less<>> so_far;
+    for (const auto& site : target_.faults())
+      so_far[site.name] = site.fired;
+    for (auto& [site, mark] : standing_) {
+      const auto fired = so_far[site];
+      report_.faults[mark.index].fired = fired - mark.fired_before;
+      if (site.ends_with(".result"))
+        corrupted_[site.substr(0, site.size() - std::string_view{".result"}.size())] = fired;
+    }
+  }
+
+  void set_fault(const std::string& setting) {
+    count_fired();
+    const auto site = setting.substr(0, setting.find('='));
+    std::uint64_t fired = 0;
+    for (const auto& each : target_.faults())
+      if (each.name == site) fired = each.fired;
+    const auto armed = target_.arm_fault(setting);
+    if (armed) standing_[site] = {report_.faults.size(), fired};
+    report_.faults.push_back({to_seconds(clock_type::now() - zero()), setting,
+                              armed ? std::string{} : armed.error().message});
   }
 
   time_point time_of_next_fault() const { return zero() + report_.what.faults[next_fault_].at; }
@@ -167,10 +227,7 @@ private:
     const auto& all = report_.what.faults;
     while (next_fault_ < all.size() && !report_.cut_short &&
            clock_type::now() >= time_of_next_fault()) {
-      const auto& mark = all[next_fault_++];
-      const auto armed = target_.arm_fault(mark.setting);
-      report_.faults.push_back({to_seconds(clock_type::now() - zero()), mark.setting,
-                                armed ? std::string{} : armed.error().message});
+      set_fault(all[next_fault_++].setting);
     }
   }
 
@@ -238,6 +295,12 @@ private:
   std::size_t next_fault_ = 0;
   std::uint64_t last_event_ = 0;
   std::uint64_t errors_ = 0;
+  struct standing_fault {
+    std::size_t index = 0;          ///< in the report's timeline
+    std::uint64_t fired_before = 0; ///< of its site, when it was set
+  };
+  std::map<std::string, standing_fault, std::less<>> standing_; ///< by site
+  std::map<std::string, std::uint64_t> corrupted_;              ///< results, by device
   std::map<std::string, breaker_state> breakers_;
 };
 
@@ -246,6 +309,9 @@ private:
 result<report> run_replay(const scenario& what, replay_target& target, const dataset_finder& find,
                           const run_options& options) {
   if (auto why = complaint(what)) return error{ec::invalid_argument, *why};
+  if (!what.publications.empty() && !options.publish)
+    return error{ec::invalid_argument, "the scenario publishes while it runs, and here is nothing "
+                                       "that can; leave its [[publish]] out"};
   if (auto faults = check_faults(what, target); !faults) return faults.error();
   const auto pool = request_pool::make(what, find);
   if (!pool) return pool.error();

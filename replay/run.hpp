@@ -35,6 +35,9 @@ struct progress {
 struct run_options {
   /// Called every 50 ms or so on the thread that runs the replay.
   std::function<void(const progress&)> on_progress;
+  /// Publishes a dataset of the scenario once more. Needed for one with [[publish]]; called on a
+  /// thread of its own.
+  std::function<result<void>(const synthetic_dataset&)> publish;
   /// Ends the replay early; what was sent is still waited for.
   std::stop_token stop;
   /// How long an answer may come after its deadline before it is lost.

@@ -70,6 +70,12 @@ struct fault_mark {
   std::string setting;
 };
 
+/// One [[publish]]: a dataset of the scenario that is published once more, the same as before.
+struct publish_mark {
+  duration at{}; ///< from the end of the warm-up
+  std::string dataset;
+};
+
 /// One [[dataset]]: data made from a seed, so that a scenario runs without an import.
 struct synthetic_dataset {
   enum class form : std::uint8_t { vectors, graph };
@@ -86,6 +92,7 @@ struct synthetic_dataset {
 struct objective {
   std::optional<duration> p99; ///< of answers, from the scheduled time; of every operation together
   double max_error_share = 0;  ///< errors / requests
+  double max_overdue_share = 1; ///< overdue answers / requests
 };
 
 /// What a replay does. See scenarios/README.md for the file format.
@@ -97,7 +104,8 @@ struct scenario {
   duration warm_up{};  ///< load before it that no percentile or rate counts
   std::uint64_t seed = 1;
   std::vector<load_spec> loads;
-  std::vector<fault_mark> faults; ///< by time
+  std::vector<fault_mark> faults;         ///< by time
+  std::vector<publish_mark> publications; ///< by time
   std::vector<synthetic_dataset> datasets;
   double verify_share = 0.01; ///< share of answers compared with the reference
   objective goal;

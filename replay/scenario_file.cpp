@@ -122,6 +122,31 @@ fault_mark read_fault(const toml::table& table, duration measured, mistakes& int
   return mark;
 }
 
+publish_mark read_publication(const toml::table& table, duration measured, mistakes& into) {
+  table_reader in{table, "publish.", table.source().begin.line, into};
+  publish_mark mark;
+  mark.at = in.time("at", duration::zero(), longest_part, std::nullopt);
+  if (in.has("at") && mark.at > measured)
+    in.reject("at",
+              "is after the end of the run: allowed up to \"" + duration_text(measured) + '"');
+  mark.dataset = in.required_text("dataset", "the name of a [[dataset]] of the scenario");
+  in.finish("[[publish]]");
+  return mark;
+}
+
+/// Notes publications of data that the scenario does not make.
+void check_publications(const scenario& what, const toml::array* tables, mistakes& wrong) {
+  for (const auto& node : *tables) {
+    const auto* table = node.as_table();
+    const auto name = (*table)["dataset"].value_or(std::string{});
+    const auto is_it = [&](const synthetic_dataset& each) { return each.name == name; };
+    if (name.empty() || std::any_of(what.datasets.begin(), what.datasets.end(), is_it)) continue;
+    wrong.add(table->find("dataset")->first.source().begin.line,
+              "publish.dataset = " + config::toml_string(name) +
+                  " is no [[dataset]] of the scenario");
+  }
+}
+
 synthetic_dataset read_dataset(const toml::table& table, mistakes& into) {
   table_reader in{table, "dataset.", table.source().begin.line, into};
   synthetic_dataset made;
@@ -248,6 +273,7 @@ void read_objective(const toml::table* table, objective& goal, mistakes& into) {
   table_reader in{*table, "objective.", table->source().begin.line, into};
   goal.p99 = in.optional_time("p99", 1us, longest_deadline);
   goal.max_error_share = in.number("max_error_share", 0, 1, 0);
+  goal.max_overdue_share = in.number("max_overdue_share", 0, 1, 1);
   in.finish("[objective]");
 }
 
@@ -282,6 +308,13 @@ scenario read_scenario(const toml::table& root, const std::string& file, mistake
   });
   std::stable_sort(what.faults.begin(), what.faults.end(),
                    [](const fault_mark& a, const fault_mark& b) { return a.at < b.at; });
+  const auto* publications = in.tables("publish", "[[publish]]");
+  for_each_table(publications, [&](const toml::table& table) {
+    what.publications.push_back(read_publication(table, what.measured, wrong));
+  });
+  if (publications) check_publications(what, publications, wrong);
+  std::stable_sort(what.publications.begin(), what.publications.end(),
+                   [](const publish_mark& a, const publish_mark& b) { return a.at < b.at; });
   read_verify(in.table("verify", "[verify]"), what.verify_share, wrong);
   read_objective(in.table("objective", "[objective]"), what.goal, wrong);
   in.finish("a scenario");

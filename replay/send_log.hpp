@@ -2,6 +2,7 @@
 
 #include "engram/replay/schedule.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -29,6 +30,11 @@ public:
   static constexpr std::size_t capacity =
       static_cast<std::size_t>(max_planned_requests) + 64 * chunk_size;
 
+  /// Takes the memory for `requests` now, so that none has to be taken while they are sent.
+  void reserve(std::size_t requests) {
+    for (std::size_t at = 0; at < std::min(requests, capacity); at += chunk_size)
+      if (auto& chunk = chunks_[at / chunk_size]; !chunk) chunk = std::make_unique<chunk_type>();
+  }
   /// Returns the place for the next request, or nullptr when the log is full. It counts once
   /// `publish` was called.
   sent_request* next() {

@@ -73,6 +73,9 @@ void tally::answered(const outcome& what) {
     return;
   }
   --outstanding_;
+  const auto& deadline = report_.what.loads[what.request->load].deadline;
+  if (deadline && what.answered_ns - what.request->sent_ns > (*deadline + overdue_grace).count())
+    ++report_.overdue;
   if (what.code == ec::none)
     add_result(what);
   else

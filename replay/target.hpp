@@ -2,6 +2,7 @@
 
 #include "engram/actors/answer.hpp"
 #include "engram/base/error.hpp"
+#include "engram/devices/fault_points.hpp"
 #include "engram/pipeline/pipeline.hpp"
 #include "engram/pipeline/requests.hpp"
 
@@ -32,6 +33,9 @@ public:
   virtual result<void> arm_fault(std::string_view setting) = 0;
   /// Returns what `arm_fault` would, and sets nothing.
   virtual result<void> check_fault(std::string_view setting) const = 0;
+
+  /// Returns the fault points with what they did so far; empty where that is not known.
+  virtual std::vector<fault_points::site_info> faults() const { return {}; }
 
   virtual health_report health() const = 0;
   /// Returns what changed since event number `after`, oldest first.

@@ -29,6 +29,11 @@ void judge_objective(const report& what, std::vector<std::string>& reasons) {
   if (errors > what.what.goal.max_error_share)
     reasons.push_back(percent_text(errors) + " of the requests ended in an error; at most " +
                       percent_text(what.what.goal.max_error_share) + " may");
+  const auto overdue = share_of(what.overdue, what.sent);
+  if (overdue > what.what.goal.max_overdue_share)
+    reasons.push_back(percent_text(overdue) + " of the answers came more than " +
+                      duration_text(overdue_grace) + " after the deadline; at most " +
+                      percent_text(what.what.goal.max_overdue_share) + " may");
   const auto& limit = what.what.goal.p99;
   if (!limit || what.total.answered == 0) return;
   const duration p99{static_cast<std::int64_t>(what.total.took.response.quantile(0.99))};

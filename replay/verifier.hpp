@@ -27,10 +27,18 @@ std::optional<std::string> difference(operation op, const item_output& got,
 /// What came of comparing sampled answers with the reference.
 struct verification {
   std::uint64_t checked = 0;
-  std::uint64_t wrong = 0;
+  std::uint64_t wrong = 0; ///< but for what was made wrong on purpose
+  /// Made wrong on purpose by a site that corrupts results: of a device's wrong answers at most as
+  /// many as its site changed.
+  std::uint64_t made_wrong = 0;
   std::uint64_t skipped = 0;         ///< sampled, but there was no room or no time to compare them
-  std::vector<std::string> examples; ///< the first few wrong ones, one sentence each
+  std::vector<std::string> examples; ///< the first few that differ, one sentence each
+  std::map<std::string, std::uint64_t> differing; ///< by the device that answered
 };
+
+/// Takes out of `wrong` what was made so: `changed` are results that were corrupted on purpose, by
+/// device.
+void excuse(verification& what, const std::map<std::string, std::uint64_t>& changed);
 
 /// Compares answers with the scalar reference, bit by bit, on a thread of its own that runs when
 /// nobody else wants the processor. Holds at most 64 MiB of waiting answers. Thread-safe.
@@ -39,8 +47,9 @@ public:
   explicit verifier(const request_pool& pool);
   ~verifier();
 
-  /// Takes the answer to request `number`, which was variant `variant` of load `load`.
-  void check(std::uint64_t number, std::uint32_t load, std::uint32_t variant, item_output output);
+  /// Takes the answer of `device` to request `number`, which was variant `variant` of load `load`.
+  void check(std::uint64_t number, std::uint32_t load, std::uint32_t variant, std::string device,
+             item_output output);
   std::size_t waiting() const;
   /// Compares what is waiting, for at most `limit`, and returns the outcome. Call it once, at the
   /// end.
@@ -51,6 +60,7 @@ private:
     std::uint64_t number;
     std::uint32_t load;
     std::uint32_t variant;
+    std::string device;
     item_output output;
   };
 

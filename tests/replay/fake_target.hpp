@@ -23,6 +23,7 @@ public:
   std::function<void(std::uint64_t n)> before_send = [](std::uint64_t) {};
   std::function<void(std::uint64_t n)> before_answer = [](std::uint64_t) {};
   std::vector<std::string> armed;
+  std::uint64_t corrupted = 0; ///< results that "cpu.result" claims to have changed once it is set
 
   fake_target() : thread_([this](std::stop_token stop) { serve(std::move(stop)); }) {}
   ~fake_target() override { stop(std::chrono::milliseconds{0}); }
@@ -49,7 +50,14 @@ public:
   result<void> check_fault(std::string_view setting) const override {
     fault_points points;
     points.site("gpu0.launch", "", {fault_action::kind::fail});
+    points.site("cpu.result", "", {fault_action::kind::corrupt});
     return points.check(setting);
+  }
+  std::vector<fault_points::site_info> faults() const override {
+    std::vector<fault_points::site_info> sites;
+    sites.push_back(
+        {"cpu.result", "", {fault_action::kind::corrupt}, "", armed.empty() ? 0 : corrupted});
+    return sites;
   }
   health_report health() const override { return {}; }
   std::vector<pipeline_event> events(std::uint64_t) const override { return {}; }

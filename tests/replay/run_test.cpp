@@ -82,9 +82,54 @@ TEST(replay, finds_an_answer_that_is_wrong_in_one_bit) {
   EXPECT_EQ(found.checks.checked, 100u);
   EXPECT_EQ(found.checks.wrong, 1u);
   ASSERT_EQ(found.checks.examples.size(), 1u);
-  EXPECT_TRUE(found.checks.examples[0].starts_with("request 42 (similarity): score 0 is "))
+  EXPECT_TRUE(found.checks.examples[0].starts_with("request 42 (similarity, by cpu): score 0 is "))
       << found.checks.examples[0];
   EXPECT_NE(found.judgement.kind, verdict_kind::pass); // INVALID where the machine is busy
+}
+
+TEST(replay, tells_a_wrong_answer_from_one_that_a_fault_made_wrong) {
+  fake_target target;
+  target.behave = [](std::uint64_t n) {
+    return n == 20 || n == 42 ? fake_target::conduct::answer_wrongly : fake_target::conduct::answer;
+  };
+  target.corrupted = 1;
+  auto what = steady(200, 500ms);
+  what.faults.push_back({50ms, "cpu.result=1*corrupt"});
+  const auto found = run(what, target);
+  ASSERT_EQ(found.faults.size(), 1u);
+  EXPECT_EQ(found.faults[0].fired, 1u);
+  EXPECT_EQ(found.checks.made_wrong, 1u);
+  EXPECT_EQ(found.checks.wrong, 1u); // the site changed one result, and two differ
+}
+
+TEST(replay, counts_answers_that_come_long_after_their_deadline_as_overdue) {
+  fake_target target;
+  target.before_answer = [](std::uint64_t n) {
+    if (n == 99) std::this_thread::sleep_for(150ms); // the last one; its deadline is 100 ms
+  };
+  const auto found = run(steady(200, 500ms), target);
+  EXPECT_EQ(found.lost, 0u);
+  EXPECT_GE(found.overdue, 1u);
+  EXPECT_LT(found.overdue, 50u); // others only where the machine is busy
+}
+
+TEST(replay, publishes_again_when_the_scenario_says_so_and_reports_a_refusal) {
+  fake_target target;
+  auto what = steady(200, 500ms);
+  what.datasets.push_back({"v", synthetic_dataset::form::vectors, 4, 4, 0, 0, 1});
+  what.publications = {{50ms, "v"}, {100ms, "v"}};
+  EXPECT_EQ(run_replay(what, target, no_dataset).error().code, ec::invalid_argument);
+  auto options = impatient();
+  int published = 0;
+  options.publish = [&](const synthetic_dataset& described) -> result<void> {
+    EXPECT_EQ(described.name, "v");
+    if (++published == 2) return error{ec::unavailable, "not now"};
+    return {};
+  };
+  const auto found = run(what, target, options);
+  ASSERT_EQ(found.publications.size(), 2u);
+  EXPECT_EQ(found.publications[0].refusal, "");
+  EXPECT_EQ(found.publications[1].refusal, "not now");
 }
 
 TEST(replay, counts_errors_by_code_and_leaves_them_out_of_the_percentiles) {
@@ -166,7 +211,8 @@ TEST(replay, refuses_a_fault_site_that_is_not_there_before_it_sends_anything) {
   const auto found = run_replay(what, target, no_dataset);
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, ec::not_found);
-  EXPECT_EQ(found.error().message, "there is no fault site \"gpu7.launch\"; known are gpu0.launch");
+  EXPECT_EQ(found.error().message,
+            "there is no fault site \"gpu7.launch\"; known are cpu.result, gpu0.launch");
   EXPECT_EQ(target.sent(), 0u);
 }
 

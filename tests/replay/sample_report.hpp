@@ -61,7 +61,7 @@ inline report sample_report() {
   what.fallback_causes["sticky"] = 4;
   what.sent = 900;
   what.sampled = 10;
-  what.checks = {9, 1, 1, {"request 5 (search): hit 0 is 1 (0.5) instead of 2 (0.5)"}};
+  what.checks = {9, 1, 0, 1, {"request 5 (search): hit 0 is 1 (0.5) instead of 2 (0.5)"}, {}};
   what.counts = pipeline_counts{};
   what.slice_seconds = 0.25;
   for (int i = 0; i < 12; ++i) {

@@ -155,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(
         bad_case{"no load", "", "s.toml:1: load is missing: allowed one [[load]] or more"},
         bad_case{"unknown key", "sed = 3\n[[load]]\nop = \"similarity\"\nrate = 10\ndim = 8\n",
                  "s.toml:3: sed = 3 is not a key of a scenario: allowed name, summary, duration, "
-                 "warm_up, seed, preset, config, dataset, load, fault, verify, objective"},
+                 "warm_up, seed, preset, config, dataset, load, fault, publish, verify, objective"},
         bad_case{"misspelt key",
                  "warmup = \"1s\"\n[[load]]\nop = \"similarity\"\nrate = 10\ndim = 8\n",
                  "s.toml:3: warmup = \"1s\" is not a key of a scenario; did you mean warm_up?"},

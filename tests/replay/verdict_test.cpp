@@ -52,6 +52,22 @@ INSTANTIATE_TEST_SUITE_P(
         verdict_case{"lost_in_the_pipeline",
                      [](report& r) { r.counts = pipeline_counts{.accepted = 1000, .lost = 3}; },
                      verdict_kind::fail, "the pipeline itself counts 3 lost requests"},
+        verdict_case{"overdue_at_the_limit",
+                     [](report& r) {
+                       r.sent = 10'000;
+                       r.overdue = 1;
+                       r.what.goal.max_overdue_share = 0.0001;
+                     },
+                     verdict_kind::pass, ""},
+        verdict_case{"overdue",
+                     [](report& r) {
+                       r.sent = 10'000;
+                       r.overdue = 2;
+                       r.what.goal.max_overdue_share = 0.0001;
+                     },
+                     verdict_kind::fail,
+                     "0.02 % of the answers came more than 10 ms after the deadline; at most "
+                     "0.01 % may"},
         verdict_case{"errors", [](report& r) { r.total.errors = 10; }, verdict_kind::fail,
                      "1 % of the requests ended in an error; at most 0 % may"},
         verdict_case{"errors_that_are_allowed",

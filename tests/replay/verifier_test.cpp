@@ -96,12 +96,12 @@ TEST(verifier, finds_every_right_answer_right_and_each_change_wrong) {
   for (std::uint32_t load = 0; load < 4; ++load)
     for (std::uint32_t variant = 0; variant < 10; ++variant) {
       auto output = right_answer(pool, load, variant);
-      checker.check(number++, load, variant, output);
+      checker.check(number++, load, variant, "cpu", output);
       if (!output.hits.empty())
         output.hits.back().id ^= 1;
       else
         output.scores.back() = -output.scores.back() + 1e-6f;
-      checker.check(number++, load, variant, output);
+      checker.check(number++, load, variant, "cpu", output);
       ++wrong;
     }
   const auto found = checker.finish(10s);
@@ -139,7 +139,7 @@ TEST(verifier, gives_up_at_its_limit_and_counts_what_is_left) {
   const auto pool = pool_of(slow);
   verifier checker{pool};
   for (std::uint32_t variant = 0; variant < 200; ++variant)
-    checker.check(variant, 0, variant, {});
+    checker.check(variant, 0, variant, "cpu", {});
   const auto found = checker.finish(1ms);
   EXPECT_GT(found.skipped, 0u);
   EXPECT_EQ(found.checked + found.skipped, 200u);
