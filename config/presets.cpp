@@ -167,6 +167,9 @@ vram_safety_margin = 0.80
 
 [gpu.thresholds]
 gpu_speedup_threshold = 1.2
+
+[gpu.host]
+late_timeout_ms = 4.0 # the driver tells of a dead context after 0.1 s and more
 )"};
 }
 

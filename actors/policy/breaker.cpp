@@ -46,11 +46,7 @@ void breaker::on_timer(time_point now) {
 }
 
 void breaker::on_restored(time_point now, const std::string& cause) {
-  if (state_ != breaker_state::open) return;
-  // It was replaced and did not sit out its time, which therefore does not grow.
-  next_cool_down_ =
-      std::max(next_cool_down_ / 2, std::min(limits_.cool_down, limits_.max_cool_down));
-  half_open(now, cause);
+  if (state_ == breaker_state::open) half_open(now, cause);
 }
 
 void breaker::set_limits(breaker_limits limits) {

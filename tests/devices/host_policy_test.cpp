@@ -18,6 +18,7 @@ using ::testing::IsEmpty;
 host_limits quick_limits() {
   return {.standby = true,
           .hang_timeout = 1s,
+          .settling = 0s,
           .start_timeout = 5s,
           .crashes = {.intensity = 3, .period = 10s, .backoff = 10ms, .max_backoff = 2s}};
 }
@@ -197,6 +198,34 @@ TEST_F(host_policy_test, knows_nothing_of_strangers) {
 }
 
 // -- hanging --
+
+TEST_F(host_policy_test, replaces_a_late_runner_when_a_standby_is_ready) {
+  begin_all();
+  policy.on_oldest_batch(now, 1ms);
+  EXPECT_EQ(policy.timer(), now + 20ms);
+  policy.on_oldest_batch(now, 100ms); // four times what was predicted
+  EXPECT_EQ(policy.timer(), now + 400ms);
+  policy.on_oldest_batch(now, 1s); // a hang is a hang
+  EXPECT_EQ(policy.timer(), now + 1s);
+  policy.on_oldest_batch(now, 1ms);
+  wait_for_timer();
+  EXPECT_THAT(told(), ElementsAre("kill runner 2: late", "lost 2: late", "serve 3", "restored"));
+  policy.on_oldest_batch(now, 1ms); // nobody stands by now
+  EXPECT_EQ(policy.timer(), now + 1s);
+}
+
+TEST_F(host_policy_test, lets_what_has_just_started_settle) {
+  auto slow = quick_limits();
+  slow.settling = 100ms;
+  policy = host_policy(slow);
+  begin_all();
+  policy.on_oldest_batch(now, 1ms);
+  EXPECT_EQ(policy.timer(), now + 120ms); // the standby's start may have kept the GPU
+  policy.on_death(2, "exit", now);
+  EXPECT_THAT(told(), ElementsAre("lost 2: exit", "serve 3", "restored"));
+  wait_for_timer(); // the one that took over has proved itself by now
+  EXPECT_THAT(told(), ElementsAre("start runner 4"));
+}
 
 TEST_F(host_policy_test, kills_a_runner_whose_oldest_batch_takes_too_long) {
   begin_all();

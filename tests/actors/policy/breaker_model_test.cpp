@@ -60,9 +60,7 @@ struct model {
     if (now_in != state::open) open(now);
   }
   void restored(time_point now) {
-    if (now_in != state::open) return;
-    cool_down = std::max(cool_down / 2, std::min(limits.cool_down, limits.max_cool_down));
-    timer_fired(now);
+    if (now_in == state::open) timer_fired(now);
   }
   void probe(bool good, time_point now) {
     if (now_in != state::half_open) return;

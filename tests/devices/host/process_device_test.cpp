@@ -46,6 +46,7 @@ process_device_options options_for(const std::string& gpu) {
   options.program = ENGRAM_GPU_HOST_HELPER;
   options.cpu_threads = 1;
   options.limits.hang_timeout = 300ms;
+  options.limits.settling = 0ms;
   options.limits.crashes = {.intensity = 1000, .period = 1ms, .backoff = 1ms, .max_backoff = 50ms};
   return options;
 }
@@ -280,6 +281,7 @@ TEST_F(process_device_test, serves_again_without_a_standby_once_a_runner_has_sta
 
 TEST_F(process_device_test, is_not_restored_at_once_in_a_crash_loop) {
   auto strict = options_for("sim:h100");
+  strict.limits.settling = 0ms;
   strict.limits.crashes = {.intensity = 2, .period = 60s, .backoff = 1ms, .max_backoff = 20ms};
   open(std::move(strict));
   for (int i = 0; i < 4; ++i) {
