@@ -202,8 +202,7 @@ graph_view activation_graph::view() const noexcept {
 }
 
 std::uint64_t activation_graph::resident_bytes() const noexcept {
-  return 2 *
-         ((nodes() + 1) * sizeof(std::uint64_t) + edges() * (sizeof(node_id) + sizeof(float)));
+  return 2 * ((nodes() + 1) * sizeof(std::uint64_t) + edges() * (sizeof(node_id) + sizeof(float)));
 }
 
 } // namespace engram

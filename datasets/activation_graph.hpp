@@ -42,8 +42,9 @@ public:
   from_csr(std::span<const std::uint64_t> in_offsets, std::span<const node_id> in_sources,
            std::span<const float> in_weights, std::vector<std::string> labels = {});
 
-  /// Returns a graph whose arrays lie elsewhere, in memory that `keeper` keeps alive. They are those
-  /// of another graph and are not checked again; null pointers make a graph that has its shape alone.
+  /// Returns a graph whose arrays lie elsewhere, in memory that `keeper` keeps alive. They are
+  /// those of another graph and are not checked again; null pointers make a graph that has its
+  /// shape alone.
   static std::shared_ptr<const activation_graph> borrow(const graph_view& view,
                                                         std::shared_ptr<const void> keeper);
 

@@ -33,8 +33,8 @@ public:
        std::shared_ptr<const text_embedder> embedder = nullptr);
 
   /// Returns a collection of rows that lie elsewhere, in memory that `keeper` keeps alive. They are
-  /// those of another collection and are not checked again; null pointers make a collection that has
-  /// its shape alone.
+  /// those of another collection and are not checked again; null pointers make a collection that
+  /// has its shape alone.
   static std::shared_ptr<const vector_collection> borrow(const row_view& rows,
                                                          std::shared_ptr<const void> keeper);
 

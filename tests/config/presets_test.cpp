@@ -70,6 +70,7 @@ TEST(presets, change_only_the_keys_that_the_guide_tunes) {
                                     "gpu.thresholds.gpu_speedup_threshold",
                                     "gpu.thresholds.gpu_success_rate_threshold",
                                     "gpu.telemetry.performance_window_size",
+                                    "gpu.host.late_timeout_ms", // of h100, measured
                                     "batching.max_wait_ms",
                                     "batching.target_batch_size"};
   for (const auto& each : all_presets()) {
