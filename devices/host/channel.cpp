@@ -79,6 +79,14 @@ void host_channel::trim(std::uint32_t number) noexcept {
   memory_.drop_pages(head_bytes + number * slot_bytes_ + kept_bytes, slot_bytes_ - kept_bytes);
 }
 
+std::optional<std::uint32_t> host_channel::next_submitted() noexcept {
+  if (head().submitted.empty()) return std::nullopt;
+  // A slot comes back from the thread that completed it through the other process; the lock shows
+  // that order to whoever checks this one.
+  const std::lock_guard lock(*writing_);
+  return head().submitted.pop(slots_);
+}
+
 void host_channel::complete(std::uint32_t slot) noexcept {
   {
     const std::lock_guard lock(*writing_);

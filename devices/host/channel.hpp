@@ -123,7 +123,7 @@ public:
   void trim(std::uint32_t slot) noexcept;
 
   // -- the runner's side --
-  std::optional<std::uint32_t> next_submitted() noexcept { return head().submitted.pop(slots_); }
+  std::optional<std::uint32_t> next_submitted() noexcept;
   void complete(std::uint32_t slot) noexcept;
   /// Says that the runner ends; the first time counts.
   void announce_loss(std::string_view why) noexcept;
