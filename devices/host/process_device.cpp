@@ -554,6 +554,7 @@ void process_device::lose(host_id id, std::string_view cause) {
     serving_ = nullptr;
     served_.clear();
   }
+  update_list(); // before anybody hears of it
   const auto why = process->trouble.empty() ? std::string{cause} : process->trouble;
   tell(device_event::kind::lost, cause,
        options_.name + " lost its runner (process " + std::to_string(process->child.pid()) +
