@@ -152,6 +152,7 @@ private:
     count_fired();
     const auto length = report_.cut_short ? ended_ : planned_length();
     report_.measured_seconds = std::max(0.0, to_seconds(length - report_.what.warm_up));
+    verifier_.hurry();
     const auto give_up = clock_type::now() + options_.verify_limit;
     while (verifier_.waiting() > 0 && clock_type::now() < give_up) {
       std::this_thread::sleep_for(tick);

@@ -13,8 +13,13 @@ namespace engram::replay {
 
 namespace {
 
-constexpr std::size_t max_waiting_bytes = 64u << 20;
+constexpr std::size_t max_waiting_bytes = 256u << 20;
 constexpr std::size_t max_examples = 5;
+
+void set_policy(pthread_t thread, int policy) {
+  sched_param none{};
+  pthread_setschedparam(thread, policy, &none);
+}
 
 std::size_t bytes_of(const item_output& output) {
   return sizeof(output) + output.hits.size() * sizeof(hit) +
@@ -120,7 +125,10 @@ void excuse(verification& what, const std::map<std::string, std::uint64_t>& chan
 }
 
 verifier::verifier(const request_pool& pool)
-    : pool_(pool), thread_([this](std::stop_token stop) { work(std::move(stop)); }) {}
+    : pool_(pool), thread_([this](std::stop_token stop) { work(std::move(stop)); }) {
+  // The reference is slow on purpose: it must not take the processor from what is measured.
+  set_policy(thread_.native_handle(), SCHED_IDLE);
+}
 
 verifier::~verifier() = default;
 
@@ -142,6 +150,10 @@ std::size_t verifier::waiting() const {
   return waiting_.size();
 }
 
+void verifier::hurry() {
+  set_policy(thread_.native_handle(), SCHED_OTHER);
+}
+
 verification verifier::finish(std::chrono::milliseconds limit) {
   {
     std::unique_lock hold{mutex_};
@@ -155,9 +167,6 @@ verification verifier::finish(std::chrono::milliseconds limit) {
 }
 
 void verifier::work(std::stop_token stop) {
-  // The reference is slow on purpose: it must not take the processor from what is measured.
-  sched_param none{};
-  pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
   pthread_setname_np(pthread_self(), "verifier");
   std::unique_lock hold{mutex_};
   while (changed_.wait(hold, stop, [this] { return !waiting_.empty(); })) {

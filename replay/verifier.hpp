@@ -41,7 +41,8 @@ struct verification {
 void excuse(verification& what, const std::map<std::string, std::uint64_t>& changed);
 
 /// Compares answers with the scalar reference, bit by bit, on a thread of its own that runs when
-/// nobody else wants the processor. Holds at most 64 MiB of waiting answers. Thread-safe.
+/// nobody else wants the processor, until it is told to hurry. Holds at most 256 MiB of waiting
+/// answers. Thread-safe.
 class verifier {
 public:
   explicit verifier(const request_pool& pool);
@@ -51,6 +52,8 @@ public:
   void check(std::uint64_t number, std::uint32_t load, std::uint32_t variant, std::string device,
              item_output output);
   std::size_t waiting() const;
+  /// Says that the load is over: it need not give way any more.
+  void hurry();
   /// Compares what is waiting, for at most `limit`, and returns the outcome. Call it once, at the
   /// end.
   verification finish(std::chrono::milliseconds limit);

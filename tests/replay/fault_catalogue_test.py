@@ -27,6 +27,7 @@ OUT_OF_REACH = ("http.accept", "http.send")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}
 
 REQUESTS = 1_000_000
+SEEDS = (2024, 2025)
 OVERDUE_SHARE = 0.0001
 # `actor.supervisor=exit` comes last, and only what is asked for after it may fail: 100 ms of the load, with room for
 # a machine that is late to see it, and a few batches of a CPU that fails with nothing behind it.
@@ -70,10 +71,11 @@ def covers():
     assert not left_on, f"{SCENARIO.name} never takes back {left_on}"
 
 
-def holds():
+def replayed(seed):
+    """Replays once and returns what happened, after looking whether each promise was kept."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([COMMAND, "replay", str(SCENARIO), "--out", folder], capture_output=True, text=True,
-                              env=ENVIRONMENT)
+        done = subprocess.run([COMMAND, "replay", str(SCENARIO), "--out", folder, "--seed", str(seed)],
+                              capture_output=True, text=True, env=ENVIRONMENT)
         print(done.stdout)
         assert done.returncode in (0, 1), done.stderr
         found = json.loads((Path(folder) / "replay.json").read_text())
@@ -85,9 +87,16 @@ def holds():
     assert total["errors"] <= ERROR_SHARE * total["sent"], found["errors"]
     refused = [each for each in found["faults"] if each["refusal"]]
     assert not refused, refused
-    # Each kind of fault happened, not only was armed.
-    happened = {each for mark in found["faults"] if mark["fired"] > 0 for each in armed(mark["fault"])}
-    missing = [each for each in wanted() if each not in happened]
+    return {each for mark in found["faults"] if mark["fired"] > 0 for each in armed(mark["fault"])}
+
+
+def holds():
+    # Each kind of fault happens, not only is armed. A busy machine can miss the half second of one of them.
+    missing = set(wanted())
+    for seed in SEEDS:
+        missing -= replayed(seed)
+        if not missing:
+            return
     assert not missing, f"never happened: {missing}"
 
 
