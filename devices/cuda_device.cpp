@@ -147,6 +147,9 @@ public:
   void run(work_batch_ptr batch, run_done done) override;
   result<void> publish(const dataset_ptr& data) override;
   result<void> attach(const dataset_ptr& data, const resident_memory& memory) override;
+  bool pin(std::span<std::byte> memory) override {
+    return cudaSetDevice(options_.ordinal) == cudaSuccess && pinned_.add(memory) == cudaSuccess;
+  }
   std::uint64_t uploaded_bytes() const noexcept override { return uploaded_bytes_; }
   std::uint64_t own_bytes() const override { return budget_.used(); }
   void retire(std::uint64_t key) override;
@@ -207,6 +210,7 @@ private:
   std::atomic<std::uint64_t> uploaded_bytes_{0};
   cuda_uploader uploader_;
   std::vector<std::weak_ptr<const cuda_dataset>> retired_; ///< some may have batches running
+  pinned_regions pinned_; // outlives the lanes, which may still copy from there
   std::deque<cuda_lane> lanes_;
   disposer disposer_{[ordinal = options_.ordinal] {
     cudaSetDevice(ordinal);
@@ -311,7 +315,7 @@ std::optional<device_fault> cuda_device::prepare(job& work) {
   if (work.misdeed)
     if (auto fault = work.lane->misbehave(*work.misdeed)) return fault;
   try {
-    work.work = make_cuda_work(*work.batch, work.resident, has_filter_);
+    work.work = make_cuda_work(*work.batch, work.resident, has_filter_, pinned_);
     return launch_piece(work);
   } catch (const std::bad_alloc&) {
     return device_fault{fault_class::oom, "the host has no memory left for this batch"};
@@ -329,9 +333,9 @@ std::optional<device_fault> cuda_device::launch_piece(job& work) {
     return device_fault{fault_class::oom, "a single item of the batch is larger than the memory "
                                           "that " +
                                               options_.name + " has reserved for a stream"};
-  const auto in_bytes = pieces.fill(work.next_unit, work.piece_units, memory);
+  const auto inputs = pieces.fill(work.next_unit, work.piece_units, memory);
   work.launched = clock_.now();
-  return work.lane->launch(pieces, in_bytes);
+  return work.lane->launch(pieces, inputs);
 }
 
 /// Goes on after a piece: the next one, or the end.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t staging_bytes = 8u << 20;
 constexpr std::size_t small_copy_bytes = 32u << 10;
+// A copy in whole steps may begin anywhere.
+constexpr std::size_t spare_bytes = cuda::copy_step;
 constexpr std::size_t most_graphs = 64;
 // A graph that was not launched for so long gives way to a new one.
 constexpr std::uint64_t stale_launches = 4096;
@@ -42,7 +44,7 @@ double seconds_between(const cuda_event& from, const cuda_event& to) noexcept {
 } // namespace
 
 std::optional<device_fault> cuda_lane::open(vram_budget& budget) {
-  for (auto* event : {&begun_, &copied_, &ended_})
+  for (auto* event : {&begun_, &placed_, &copied_, &ended_})
     if (auto fault = cuda_fault(make(*event), "creating an event")) return fault;
   if (auto fault = cuda_fault(make(stream_), "creating a stream")) return fault;
   if (auto fault = cuda_fault(copy_times_.allocate(sizeof(cuda::copy_times)), "pinning memory"))
@@ -55,7 +57,7 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
   const auto before = memory_;
   auto code = cudaSuccess;
   if (needs.in_bytes > memory_.in_bytes) {
-    const auto bytes = whole_steps(needs.in_bytes);
+    const auto bytes = whole_steps(needs.in_bytes) + spare_bytes;
     code = in_.allocate(bytes);
     if (code == cudaSuccess) code = device_in_.allocate(bytes, budget);
   }
@@ -73,31 +75,35 @@ std::optional<device_fault> cuda_lane::grow(const lane_needs& needs, std::size_t
     }
   }
   if (code != cudaSuccess) { // what it had fits again
-    if (in_.bytes() != before.in_bytes) static_cast<void>(in_.allocate(before.in_bytes));
-    if (device_in_.bytes() != before.in_bytes)
-      static_cast<void>(device_in_.allocate(before.in_bytes, budget));
+    const auto bytes = before.in_bytes ? before.in_bytes + spare_bytes : 0;
+    if (in_.bytes() != bytes) static_cast<void>(in_.allocate(bytes));
+    if (device_in_.bytes() != bytes) static_cast<void>(device_in_.allocate(bytes, budget));
     if (out_.bytes() != before.out_bytes) static_cast<void>(out_.allocate(before.out_bytes));
     if (workspace_.bytes() != before.workspace_bytes)
       static_cast<void>(workspace_.allocate(before.workspace_bytes, budget));
   }
-  const lane_memory now{.in = in_.get(),
-                        .device_in = device_in_.get(),
-                        .out = out_.get(),
-                        .workspace = workspace_.get(),
-                        .in_bytes = std::min(in_.bytes(), device_in_.bytes()),
-                        .out_bytes = out_.bytes(),
-                        .workspace_bytes = workspace_.bytes()};
+  const lane_memory now{
+      .in = in_.get(),
+      .device_in = device_in_.get(),
+      .out = out_.get(),
+      .workspace = workspace_.get(),
+      .in_bytes = std::max(std::min(in_.bytes(), device_in_.bytes()), spare_bytes) - spare_bytes,
+      .out_bytes = out_.bytes(),
+      .workspace_bytes = workspace_.bytes()};
   if (now != memory_) graphs_.clear(); // they name the old memory
   memory_ = now;
   return cuda_fault(code, "making room for a dataset's batches");
 }
 
-std::optional<device_fault> cuda_lane::launch(const cuda_work& work, std::size_t in_bytes) {
+std::optional<device_fault> cuda_lane::launch(const cuda_work& work, const piece_inputs& inputs) {
+  const auto first = inputs.first_in_lane();
   // Whole steps, so that seeds of about the same number share a graph.
-  const auto copied_bytes = whole_steps(in_bytes);
-  copies_by_kernel_ = copied_bytes <= small_copy_bytes;
+  const copied_range range{first, whole_steps(inputs.bytes - first)};
+  copies_by_kernel_ = range.bytes <= small_copy_bytes;
+  copied_placed_ = !inputs.placed.empty();
   auto code = cudaEventRecord(begun_.get(), stream_.get());
-  if (code == cudaSuccess) code = launch_graph_or_enqueue(work, copied_bytes);
+  if (code == cudaSuccess && copied_placed_) code = copy_placed(inputs.placed);
+  if (code == cudaSuccess) code = launch_graph_or_enqueue(work, range);
   if (code == cudaSuccess) code = cudaEventRecord(ended_.get(), stream_.get());
   return cuda_fault(code, "launching a batch");
 }
@@ -106,35 +112,41 @@ std::optional<device_fault> cuda_lane::misbehave(misbehaviour what) {
   return cuda_fault(cuda::misbehave(what, stream_.get()), "misbehaving on purpose");
 }
 
-cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes) {
+/// Not in a graph: it comes from another place each time.
+cudaError_t cuda_lane::copy_placed(std::span<const std::byte> placed) {
+  const trace_range range{"transfer"};
+  const auto code = cudaMemcpyAsync(device_in_.get(), placed.data(), placed.size(),
+                                    cudaMemcpyHostToDevice, stream_.get());
+  return code == cudaSuccess ? cudaEventRecord(placed_.get(), stream_.get()) : code;
+}
+
+cudaError_t cuda_lane::launch_graph_or_enqueue(const cuda_work& work, copied_range inputs) {
   ++launches_;
-  auto* kept = keeps_graphs() ? graph_for({work.shape(), copied_bytes}) : nullptr;
-  if (!kept) return enqueue(work, copied_bytes, cudaEventRecordDefault);
+  auto* kept = keeps_graphs() ? graph_for({work.shape(), inputs}) : nullptr;
+  if (!kept) return enqueue(work, inputs, cudaEventRecordDefault);
   const bool came_before = kept->last_launch != 0;
   kept->last_launch = launches_;
-  if (!came_before) return enqueue(work, copied_bytes, cudaEventRecordDefault);
+  if (!came_before) return enqueue(work, inputs, cudaEventRecordDefault);
   if (!kept->graph)
-    if (const auto code = capture(work, copied_bytes, kept->graph); code != cudaSuccess)
-      return code;
+    if (const auto code = capture(work, inputs, kept->graph); code != cudaSuccess) return code;
   const trace_range range{"kernel"};
   return cudaGraphLaunch(kept->graph.get(), stream_.get());
 }
 
 /// Puts the copy of the inputs and the kernels into the stream.
-cudaError_t cuda_lane::enqueue(const cuda_work& work, std::size_t copied_bytes,
-                               unsigned event_flags) {
-  if (const auto code = copy_inputs(copied_bytes, event_flags); code != cudaSuccess) return code;
+cudaError_t cuda_lane::enqueue(const cuda_work& work, copied_range inputs, unsigned event_flags) {
+  if (const auto code = copy_inputs(inputs, event_flags); code != cudaSuccess) return code;
   const trace_range range{"kernel"};
   return work.enqueue(memory_, stream_.get());
 }
 
-cudaError_t cuda_lane::copy_inputs(std::size_t bytes, unsigned event_flags) {
+cudaError_t cuda_lane::copy_inputs(copied_range inputs, unsigned event_flags) {
   const trace_range range{"transfer"};
   auto* stream = stream_.get();
-  if (copies_by_kernel_)
-    return cuda::copy_in(device_in_.get(), in_.get(), bytes, times_of_copy(), stream);
-  const auto code =
-      cudaMemcpyAsync(device_in_.get(), in_.get(), bytes, cudaMemcpyHostToDevice, stream);
+  auto* to = device_in_.get() + inputs.first;
+  const auto* from = in_.get() + inputs.first;
+  if (copies_by_kernel_) return cuda::copy_in(to, from, inputs.bytes, times_of_copy(), stream);
+  const auto code = cudaMemcpyAsync(to, from, inputs.bytes, cudaMemcpyHostToDevice, stream);
   return code == cudaSuccess ? cudaEventRecordWithFlags(copied_.get(), stream, event_flags) : code;
 }
 
@@ -150,10 +162,10 @@ cuda_lane::kept_graph* cuda_lane::graph_for(const graph_key& key) {
   return &graphs_[key];
 }
 
-cudaError_t cuda_lane::capture(const cuda_work& work, std::size_t copied_bytes, cuda_graph& out) {
+cudaError_t cuda_lane::capture(const cuda_work& work, copied_range inputs, cuda_graph& out) {
   auto code = cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal);
   if (code != cudaSuccess) return code;
-  code = enqueue(work, copied_bytes, cudaEventRecordExternal); // recorded at every launch
+  code = enqueue(work, inputs, cudaEventRecordExternal); // recorded at every launch
   cudaGraph_t recorded = nullptr;
   const auto ended = cudaStreamEndCapture(stream_.get(), &recorded);
   if (code == cudaSuccess) code = ended;
@@ -180,6 +192,7 @@ device_times cuda_lane::times() const noexcept {
   if (copies_by_kernel_) {
     const auto& copy = *times_of_copy();
     if (copy.ended > copy.begun) transfer = static_cast<double>(copy.ended - copy.begun) * 1e-9;
+    if (copied_placed_) transfer += seconds_between(begun_, placed_);
   } else {
     transfer = seconds_between(begun_, copied_);
   }

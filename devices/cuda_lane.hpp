@@ -6,8 +6,10 @@
 #include "engram/kernels/cuda/copy_in.hpp"
 #include "engram/kernels/misbehaviour.hpp"
 
+#include <compare>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace engram {
@@ -25,8 +27,8 @@ public:
 
   const lane_memory& memory() const noexcept { return memory_; }
 
-  /// Copies `in_bytes` of inputs and starts the kernels of the piece that `work` filled last.
-  std::optional<device_fault> launch(const cuda_work& work, std::size_t in_bytes);
+  /// Copies `inputs` and starts the kernels of the piece that `work` filled last.
+  std::optional<device_fault> launch(const cuda_work& work, const piece_inputs& inputs);
   /// Goes wrong on purpose: on the stream, so that what is launched next runs into it.
   std::optional<device_fault> misbehave(misbehaviour what);
   enum class progress { running, done, failed };
@@ -43,22 +45,29 @@ private:
     std::uint64_t last_launch = 0;
   };
 
-  using graph_key = std::pair<piece_shape, std::size_t>; ///< and the bytes copied
+  /// What of `in` is copied to the device.
+  struct copied_range {
+    std::size_t first = 0, bytes = 0;
+    friend auto operator<=>(const copied_range&, const copied_range&) = default;
+  };
+  using graph_key = std::pair<piece_shape, copied_range>;
 
-  cudaError_t launch_graph_or_enqueue(const cuda_work& work, std::size_t copied_bytes);
-  cudaError_t enqueue(const cuda_work& work, std::size_t copied_bytes, unsigned event_flags);
-  cudaError_t copy_inputs(std::size_t bytes, unsigned event_flags);
+  cudaError_t copy_placed(std::span<const std::byte> placed);
+  cudaError_t launch_graph_or_enqueue(const cuda_work& work, copied_range range);
+  cudaError_t enqueue(const cuda_work& work, copied_range range, unsigned event_flags);
+  cudaError_t copy_inputs(copied_range range, unsigned event_flags);
   cuda::copy_times* times_of_copy() const noexcept;
   kept_graph* graph_for(const graph_key& key);
-  cudaError_t capture(const cuda_work& work, std::size_t copied_bytes, cuda_graph& out);
+  cudaError_t capture(const cuda_work& work, copied_range range, cuda_graph& out);
 
   device_memory device_in_, workspace_;
   pinned_memory in_, out_, copy_times_;
   lane_memory memory_;
-  cuda_event begun_, copied_, ended_;
+  cuda_event begun_, placed_, copied_, ended_;
   std::map<graph_key, kept_graph> graphs_;
   std::uint64_t launches_ = 0;
   bool copies_by_kernel_ = false; ///< the piece launched last
+  bool copied_placed_ = false;    ///< it too
   cuda_stream stream_;            // destroyed first: it waits for what still runs
 };
 

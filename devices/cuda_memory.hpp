@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace engram {
 
@@ -111,6 +113,38 @@ private:
   static inline std::atomic<std::uint64_t> allocations_{0};
   std::unique_ptr<std::byte, cuda_detail::free_pinned> memory_;
   std::size_t bytes_ = 0;
+};
+
+/// Memory of somebody else that the device copies from directly, until this object ends.
+class pinned_regions {
+public:
+  pinned_regions() = default;
+  pinned_regions(const pinned_regions&) = delete;
+  pinned_regions& operator=(const pinned_regions&) = delete;
+  ~pinned_regions() {
+    for (const auto& each : regions_)
+      cudaHostUnregister(each.data());
+  }
+
+  /// Pins whole pages, which take memory from now on.
+  cudaError_t add(std::span<std::byte> region) {
+    regions_.reserve(regions_.size() + 1);
+    const auto code = cudaHostRegister(region.data(), region.size(), cudaHostRegisterPortable);
+    if (code == cudaSuccess)
+      regions_.push_back(region);
+    else
+      cudaGetLastError();
+    return code;
+  }
+  bool contain(std::span<const std::byte> bytes) const noexcept {
+    for (const auto& each : regions_)
+      if (bytes.data() >= each.data() && bytes.data() + bytes.size() <= each.data() + each.size())
+        return true;
+    return false;
+  }
+
+private:
+  std::vector<std::span<std::byte>> regions_;
 };
 
 } // namespace engram

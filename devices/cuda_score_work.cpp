@@ -85,7 +85,7 @@ public:
   score_work(const work_batch& batch, resident_ptr resident)
       : scoring_work(batch), resident_(std::move(resident)) {}
 
-  std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
+  piece_inputs fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     begin_piece(first, count);
     const inputs in(count, queries_, stride());
     write_queries(at<float>(memory.in, in.queries), at<float>(memory.in, in.inverse_norms));
@@ -94,7 +94,7 @@ public:
       const auto& [payload, index] = units_[first + i];
       pairs[i] = {query_of(i), payload->ids[index]};
     }
-    return in.layout.bytes();
+    return {in.layout.bytes()};
   }
 
   piece_shape shape() const noexcept override {
@@ -129,26 +129,31 @@ private:
 
 class similarity_work final : public scoring_work {
 public:
-  explicit similarity_work(const work_batch& batch) : scoring_work(batch) {}
+  similarity_work(const work_batch& batch, const pinned_regions& pinned)
+      : scoring_work(batch), pinned_(pinned) {}
 
-  std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
+  piece_inputs fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     begin_piece(first, count);
     const inputs in(count, queries_, stride());
     write_queries(at<float>(memory.in, in.queries), at<float>(memory.in, in.inverse_norms));
     auto* query = at<std::uint32_t>(memory.in, in.query_of);
     auto* targets = at<float>(memory.in, in.targets);
-    const auto write = [&](std::size_t i) {
+    const auto row = [&](std::size_t i) {
       const auto& [payload, index] = units_[first + i];
+      return payload->target_rows().row(index).data();
+    };
+    const auto placed = placed_rows(pinned_, count, dim_, stride(), row);
+    const auto write = [&](std::size_t i) {
       query[i] = query_of(i);
-      write_row(targets + i * stride(), payload->target_rows().row(index).data(), dim_, stride());
+      if (placed.empty()) write_row(targets + i * stride(), row(i), dim_, stride());
     };
     // One core copies slower than the bus to the GPU carries.
-    if (count * stride() * sizeof(float) >= parallel_copy_bytes)
+    if (placed.empty() && count * stride() * sizeof(float) >= parallel_copy_bytes)
       tbb::parallel_for(std::size_t{0}, count, write);
     else
       for (std::size_t i = 0; i < count; ++i)
         write(i);
-    return in.layout.bytes();
+    return {in.layout.bytes(), placed};
   }
 
   piece_shape shape() const noexcept override {
@@ -171,13 +176,15 @@ protected:
 private:
   struct inputs {
     lane_layout layout;
-    std::size_t queries, inverse_norms, query_of, targets;
+    std::size_t targets, queries, inverse_norms, query_of;
     inputs(std::size_t count, std::size_t query_count, std::size_t stride)
-        : queries(layout.take<float>(query_count * stride)),
+        : targets(layout.take<float>(count * stride)),
+          queries(layout.take<float>(query_count * stride)),
           inverse_norms(layout.take<float>(query_count)),
-          query_of(layout.take<std::uint32_t>(count)), targets(layout.take<float>(count * stride)) {
-    }
+          query_of(layout.take<std::uint32_t>(count)) {}
   };
+
+  const pinned_regions& pinned_;
 };
 
 } // namespace
@@ -186,8 +193,9 @@ std::unique_ptr<cuda_work> make_cuda_score(const work_batch& batch, resident_ptr
   return std::make_unique<score_work>(batch, std::move(resident));
 }
 
-std::unique_ptr<cuda_work> make_cuda_similarity(const work_batch& batch) {
-  return std::make_unique<similarity_work>(batch);
+std::unique_ptr<cuda_work> make_cuda_similarity(const work_batch& batch,
+                                                const pinned_regions& pinned) {
+  return std::make_unique<similarity_work>(batch, pinned);
 }
 
 } // namespace engram

@@ -32,9 +32,10 @@ struct search_results {
 /// and scanned.
 class search_work final : public cuda_work {
 public:
-  search_work(const work_batch& batch, resident_ptr resident, bool has_filter)
-      : items_(batch.items), resident_(std::move(resident)), queries_(flatten(batch.items)),
-        found_(queries_.size()) {
+  search_work(const work_batch& batch, resident_ptr resident, bool has_filter,
+              const pinned_regions& pinned)
+      : items_(batch.items), resident_(std::move(resident)), pinned_(pinned),
+        queries_(flatten(batch.items)), found_(queries_.size()) {
     std::uint32_t most = 1;
     for (const auto& item : items_)
       most = std::max(most, item.payload->k);
@@ -63,20 +64,25 @@ public:
     });
   }
 
-  std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
+  piece_inputs fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     first_ = first;
     count_ = count;
     const auto stride = rows().stride();
     const search_inputs inputs(count, stride);
+    const auto row = [&](std::size_t i) {
+      const auto& [payload, index] = queries_[order_[first + i]];
+      return payload->query_rows().row(index).data();
+    };
+    const auto placed = placed_rows(pinned_, count, rows().dim, stride, row);
     for (std::size_t i = 0; i < count; ++i) {
       const auto q = order_[first + i];
-      const auto& [payload, index] = queries_[q];
-      write_row(at<float>(memory.in, inputs.queries) + i * stride,
-                payload->query_rows().row(index).data(), payload->dim, stride);
+      const auto& payload = queries_[q].payload;
+      if (placed.empty())
+        write_row(at<float>(memory.in, inputs.queries) + i * stride, row(i), payload->dim, stride);
       at<float>(memory.in, inputs.inverse_norms)[i] = inverse_norm(q);
       at<std::uint32_t>(memory.in, inputs.k)[i] = payload->k;
     }
-    return inputs.layout.bytes();
+    return {inputs.layout.bytes(), placed};
   }
 
   piece_shape shape() const noexcept override {
@@ -141,6 +147,7 @@ private:
 
   std::vector<work_item> items_; // keeps the payloads
   resident_ptr resident_;
+  const pinned_regions& pinned_;
   std::vector<work_unit> queries_;
   std::vector<std::vector<hit>> found_; ///< by query
   std::vector<std::uint32_t> order_;    ///< queries to do, the filtered ones first
@@ -152,8 +159,8 @@ private:
 } // namespace
 
 std::unique_ptr<cuda_work> make_cuda_search(const work_batch& batch, resident_ptr resident,
-                                            bool has_filter) {
-  return std::make_unique<search_work>(batch, std::move(resident), has_filter);
+                                            bool has_filter, const pinned_regions& pinned) {
+  return std::make_unique<search_work>(batch, std::move(resident), has_filter, pinned);
 }
 
 } // namespace engram

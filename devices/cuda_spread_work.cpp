@@ -29,7 +29,7 @@ public:
     });
   }
 
-  std::size_t fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
+  piece_inputs fill(std::size_t first, std::size_t count, const lane_memory& memory) override {
     first_ = first;
     count_ = count;
     top_ = top_of(first, count);
@@ -42,7 +42,7 @@ public:
       for (const auto& seed : planted_[first + s])
         *next++ = {static_cast<std::uint32_t>(s), seed.node, seed.amount};
     }
-    return in.layout.bytes();
+    return {in.layout.bytes()};
   }
 
   piece_shape shape() const noexcept override {

@@ -7,12 +7,12 @@
 namespace engram {
 
 std::unique_ptr<cuda_work> make_cuda_work(const work_batch& batch, resident_ptr resident,
-                                          bool has_filter) {
+                                          bool has_filter, const pinned_regions& pinned) {
   switch (batch.op) {
   case operation::search:
-    return make_cuda_search(batch, std::move(resident), has_filter);
+    return make_cuda_search(batch, std::move(resident), has_filter, pinned);
   case operation::similarity:
-    return make_cuda_similarity(batch);
+    return make_cuda_similarity(batch, pinned);
   case operation::score:
     return make_cuda_score(batch, std::move(resident));
   case operation::spread:

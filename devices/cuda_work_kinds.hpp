@@ -56,6 +56,21 @@ inline void write_row(float* to, const float* row, std::size_t dim, std::size_t 
   std::fill(to + dim, to + stride, 0.0f);
 }
 
+/// Returns rows [count, dim] if they lie in pinned memory one after the other as the device wants
+/// them, and are enough to be worth a copy of their own; else nothing. `row(i)` returns the i-th.
+template <class Row>
+std::span<const std::byte> placed_rows(const pinned_regions& pinned, std::size_t count,
+                                       std::size_t dim, std::size_t stride, Row&& row) {
+  constexpr std::size_t least_bytes = 32u << 10; // less is brought along by the kernel of the rest
+  if (dim != stride || count * dim * sizeof(float) <= least_bytes) return {};
+  const float* first = row(0);
+  const auto bytes = std::as_bytes(std::span{first, count * dim});
+  if (!pinned.contain(bytes)) return {};
+  for (std::size_t i = 1; i < count; ++i)
+    if (row(i) != first + i * dim) return {};
+  return bytes;
+}
+
 /// Returns the most units, at most `limit`, for which `fits(units)` is true, found by halving.
 template <class Fits>
 std::size_t most_that_fit(std::size_t limit, Fits&& fits) {
@@ -67,9 +82,10 @@ std::size_t most_that_fit(std::size_t limit, Fits&& fits) {
 using resident_ptr = std::shared_ptr<const cuda_dataset>;
 
 std::unique_ptr<cuda_work> make_cuda_search(const work_batch& batch, resident_ptr resident,
-                                            bool has_filter);
+                                            bool has_filter, const pinned_regions& pinned);
 std::unique_ptr<cuda_work> make_cuda_score(const work_batch& batch, resident_ptr resident);
-std::unique_ptr<cuda_work> make_cuda_similarity(const work_batch& batch);
+std::unique_ptr<cuda_work> make_cuda_similarity(const work_batch& batch,
+                                                const pinned_regions& pinned);
 std::unique_ptr<cuda_work> make_cuda_spread(const work_batch& batch, resident_ptr resident);
 
 } // namespace engram

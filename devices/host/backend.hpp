@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace engram {
@@ -43,6 +44,9 @@ class attached_device : public device {
 public:
   /// Makes the owner's memory of `data` usable; `data` has no content unless `needs_content`.
   virtual result<void> attach(const dataset_ptr& data, const resident_memory& memory) = 0;
+  /// Makes `memory`, which outlives the device, cheap to read for it: inputs that lie there need no
+  /// copy on the host. Before the first batch. False if it cannot; then it is as cheap as before.
+  virtual bool pin(std::span<std::byte>) { return false; }
   /// Returns the device memory that it has taken for itself.
   virtual std::uint64_t own_bytes() const = 0;
 };

@@ -109,6 +109,8 @@ public:
     auto made = open_runner(hello_, faults_);
     if (!made) return std::move(made).error();
     device_ = std::move(*made);
+    for (std::uint32_t slot = 0; slot < channel_.slots(); ++slot)
+      device_->pin(channel_.payload(slot).first(std::min(pinned_bytes, channel_.slot_bytes())));
     return {};
   }
 
@@ -280,6 +282,9 @@ private:
     clear_event(channel_.runner_event().get());
   }
 
+  // Of each slot, which takes as much memory: 512 queries of 1,024 numbers. What is larger is
+  // copied once more.
+  static constexpr std::size_t pinned_bytes = 2u << 20;
   // A ring that got lost costs no more than this.
   static constexpr int longest_sleep_ms = 20;
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <thread>
 
 namespace engram {
@@ -49,7 +50,7 @@ protected:
   fault_points faults;
   steady_clock_source clock;
   cpu_engine engine{supported_isas().back(), 0};
-  std::unique_ptr<device> gpu;
+  std::unique_ptr<attached_device> gpu;
   sample_work sample{7};
 };
 
@@ -76,6 +77,31 @@ TEST_F(cuda_device_with_data, batches_larger_than_a_lane_are_done_in_pieces) {
   expect_right(batch_of(sample.search(rows, 700, 2048)));
   expect_right(batch_of(sample.similarity(768, 9'000)));
   expect_right(batch_of(sample.score(rows, 3'000'000)));
+}
+
+TEST_F(cuda_device_with_data, inputs_in_pinned_memory_are_read_where_they_are) {
+  std::vector<std::byte> page_and_more((4u << 20) + 4096);
+  void* start = page_and_more.data();
+  std::size_t room = page_and_more.size();
+  auto* memory = static_cast<std::byte*>(std::align(4096, 4u << 20, start, room));
+  ASSERT_TRUE(gpu->pin({memory, 4u << 20}));
+  auto* numbers = reinterpret_cast<float*>(memory);
+  for (const std::size_t dim : {384, 390}) { // the rows of the second one have to be padded
+    const auto rows = sample.collection(10'000, dim, element_type::bf16);
+    publish(rows);
+    for (const std::size_t count : {5, 64, 300})
+      for (const bool search : {true, false})
+        for (int again = 0; again < 8; ++again) { // other numbers at the same place, and graphs
+          auto payload = std::make_shared<work_payload>(
+              *(search ? sample.search(rows, count, 10) : sample.similarity(dim, count)));
+          auto& own = search ? payload->queries : payload->targets;
+          std::ranges::copy(own, numbers);
+          (search ? payload->borrowed_queries : payload->borrowed_targets) = {numbers, own.size()};
+          own.clear();
+          expect_right(batch_of(payload));
+        }
+  }
+  gpu.reset(); // before what it has pinned
 }
 
 TEST_F(cuda_device_with_data, ties_and_zero_vectors_that_a_filter_cannot_part_are_answered) {
