@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -217,6 +218,25 @@ struct output_head {
   std::uint64_t hits, counts, hops, scores;
 };
 
+/// Returns how many rows or nodes there are for hits to name.
+std::size_t ids_of(const work_batch& batch) noexcept {
+  if (batch.op == operation::search) return batch.data->collection()->size();
+  return batch.op == operation::spread ? batch.data->graph()->nodes() : 0;
+}
+
+/// Returns whether `output` has the shape of an answer to `item`.
+bool answers(const item_output& output, const work_item& item, std::size_t ids) noexcept {
+  const auto op = item.payload->op;
+  if (op == operation::similarity || op == operation::score)
+    return output.scores.size() == item.count && output.hits.empty() && output.counts.empty() &&
+           output.hops.empty();
+  const auto hits = std::accumulate(output.counts.begin(), output.counts.end(), std::uint64_t{0});
+  return output.counts.size() == item.count && hits == output.hits.size() &&
+         output.hops.size() == (op == operation::spread ? item.count : 0) &&
+         output.scores.empty() &&
+         std::ranges::all_of(output.hits, [ids](const hit& each) { return each.id < ids; });
+}
+
 } // namespace
 
 std::optional<std::size_t> write_batch(const work_batch& batch, std::span<std::byte> memory) {
@@ -279,19 +299,21 @@ std::optional<std::size_t> write_outputs(const std::vector<item_output>& outputs
   return out.bytes();
 }
 
-std::optional<std::vector<item_output>> read_outputs(std::span<const std::byte> memory) {
+std::optional<std::vector<item_output>> read_outputs(std::span<const std::byte> memory,
+                                                     const work_batch& batch) {
   array_reader in(memory, of_outputs);
-  const auto count = in.take_one<std::uint64_t>();
+  if (in.take_one<std::uint64_t>() != batch.items.size()) return std::nullopt;
+  const auto ids = ids_of(batch);
   std::vector<item_output> outputs;
-  for (std::uint64_t i = 0; i < count && in.sound(); ++i) {
+  for (const auto& item : batch.items) {
     const auto head = in.take_one<output_head>();
     auto& each = outputs.emplace_back();
     each.hits = in.copy<hit>(head.hits);
     each.counts = in.copy<std::uint32_t>(head.counts);
     each.hops = in.copy<std::uint32_t>(head.hops);
     each.scores = in.copy<float>(head.scores);
+    if (!in.sound() || !answers(each, item, ids)) return std::nullopt;
   }
-  if (!in.sound()) return std::nullopt;
   return outputs;
 }
 

@@ -25,7 +25,9 @@ std::optional<work_batch> read_batch(std::span<const std::byte> memory,
 std::optional<std::size_t> write_outputs(const std::vector<item_output>& outputs,
                                          std::span<std::byte> memory);
 
-/// Returns what `write_outputs` wrote; nothing if the bytes are no outputs, whatever they are.
-std::optional<std::vector<item_output>> read_outputs(std::span<const std::byte> memory);
+/// Returns what `write_outputs` wrote for `batch`. Nothing if the bytes, whatever they are, are no
+/// outputs or have not the shapes that answers to this batch have.
+std::optional<std::vector<item_output>> read_outputs(std::span<const std::byte> memory,
+                                                     const work_batch& batch);
 
 } // namespace engram

@@ -49,7 +49,8 @@ std::optional<runner_link::ended> runner_link::next_ended() {
     job = std::exchange(jobs_[*number], std::nullopt);
   }
   if (!job) return std::nullopt; // a runner that says it twice
-  ended out{std::move(*job), outcome_of(*number)};
+  auto outcome = outcome_of(*number, *job->batch);
+  ended out{std::move(*job), std::move(outcome)};
   channel_.trim(*number);
   const std::lock_guard lock(mutex_);
   free_.push_back(*number);
@@ -57,7 +58,7 @@ std::optional<runner_link::ended> runner_link::next_ended() {
 }
 
 /// Reads what a runner has written, which may be anything.
-run_outcome runner_link::outcome_of(std::uint32_t number) const {
+run_outcome runner_link::outcome_of(std::uint32_t number, const work_batch& batch) const {
   const auto& slot = channel_.slot(number);
   run_outcome outcome;
   outcome.times = slot.times;
@@ -68,7 +69,7 @@ run_outcome runner_link::outcome_of(std::uint32_t number) const {
   const auto memory = channel_.payload(number);
   const auto from = std::min<std::uint64_t>((slot.in_bytes + 63) / 64 * 64, memory.size());
   const auto count = std::min<std::uint64_t>(slot.out_bytes, memory.size() - from);
-  auto outputs = read_outputs(memory.subspan(from, count));
+  auto outputs = read_outputs(memory.subspan(from, count), batch);
   if (outputs)
     outcome.outputs = std::move(*outputs);
   else

@@ -56,7 +56,7 @@ public:
   host_channel& channel() noexcept { return channel_; }
 
 private:
-  run_outcome outcome_of(std::uint32_t slot) const;
+  run_outcome outcome_of(std::uint32_t slot, const work_batch& batch) const;
 
   host_channel channel_;
   mutable std::mutex mutex_;

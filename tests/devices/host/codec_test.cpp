@@ -58,24 +58,37 @@ TEST_F(batch_codec, keeps_outputs_as_they_are) {
   const auto outputs = compute_reference(*batch);
   const auto bytes = write_outputs(outputs, memory);
   ASSERT_TRUE(bytes);
-  EXPECT_EQ(read_outputs(memory.first(*bytes)), outputs);
+  EXPECT_EQ(read_outputs(memory.first(*bytes), *batch), outputs);
   EXPECT_FALSE(write_outputs(outputs, memory.first(*bytes - 1)));
 }
 
-TEST_F(batch_codec, reads_no_outputs_from_bytes_that_are_none) {
-  const auto outputs = compute_reference(*work.search(work.collection(60, 24)));
+TEST_F(batch_codec, reads_only_outputs_that_answer_the_batch) {
+  const auto batch = work.search(work.collection(60, 24));
+  const auto outputs = compute_reference(*batch);
   const auto bytes = write_outputs(outputs, memory);
   ASSERT_TRUE(bytes);
   std::mt19937_64 random{1};
+  int refused = 0;
   for (int i = 0; i < 20'000; ++i) {
     auto spoilt = lines;
     const auto at = std::as_writable_bytes(std::span{spoilt});
     for (int hits = 0; hits < 4; ++hits)
       at[random() % *bytes] = static_cast<std::byte>(random());
-    static_cast<void>(read_outputs(at.first(*bytes))); // must not crash or take all memory
-    spoilt.clear();
+    const auto read = read_outputs(at.first(*bytes), *batch);
+    refused += !read;
+    if (!read) continue;
+    ASSERT_EQ(read->size(), outputs.size());
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      ASSERT_EQ((*read)[o].counts.size(), outputs[o].counts.size());
+      for (const auto& hit : (*read)[o].hits)
+        ASSERT_LT(hit.id, 60u);
+    }
   }
-  EXPECT_FALSE(read_outputs(memory.first(4)));
+  EXPECT_GT(refused, 1'000);
+  EXPECT_FALSE(read_outputs(memory.first(4), *batch));
+  std::ranges::fill(memory, std::byte{0}); // what a slot holds that nobody wrote
+  EXPECT_FALSE(read_outputs(memory, *batch));
+  EXPECT_FALSE(read_outputs(memory.first(*bytes), *work.spread(work.graph(50, 300))));
 }
 
 TEST(dataset_content, is_the_same_on_the_other_side) {
