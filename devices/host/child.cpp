@@ -52,6 +52,11 @@ int spawn(const std::string& program, int socket, pid_t& pid) {
                      environ);
 }
 
+void wait_for(pid_t pid) {
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
 } // namespace
 
 result<host_child> host_child::start(const std::string& program) {
@@ -62,6 +67,12 @@ result<host_child> host_child::start(const std::string& program) {
     return error{ec::unavailable, "Starting " + program +
                                       " failed: " + std::generic_category().message(failure) + "."};
   unique_fd pid_fd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))};
+  if (!pid_fd) {
+    const auto why = std::generic_category().message(errno);
+    ::kill(pid, SIGKILL);
+    wait_for(pid);
+    return error{ec::unavailable, "Watching a process of " + program + " failed: " + why + "."};
+  }
   return host_child{pid, std::move(pid_fd), std::move(sockets->ours)};
 }
 
@@ -75,8 +86,7 @@ host_child::host_child(host_child&& other) noexcept
 host_child::~host_child() {
   if (pid_ < 0) return;
   kill();
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  wait_for(pid_);
 }
 
 bool host_child::has_ended() const noexcept {
@@ -85,7 +95,8 @@ bool host_child::has_ended() const noexcept {
 }
 
 void host_child::kill() noexcept {
-  ::kill(pid_, SIGKILL);
+  // Not by number: a program that waits for any child may have freed it for another process.
+  syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGKILL, nullptr, 0);
 }
 
 } // namespace engram
