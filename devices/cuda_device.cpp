@@ -147,6 +147,10 @@ public:
   void run(work_batch_ptr batch, run_done done) override;
   result<void> publish(const dataset_ptr& data) override;
   result<void> attach(const dataset_ptr& data, const resident_memory& memory) override;
+  bool is_lost() const override {
+    const std::lock_guard lock(mutex_);
+    return lost_ && !lost_->injected;
+  }
   bool pin(std::span<std::byte> memory) override {
     return cudaSetDevice(options_.ordinal) == cudaSuccess && pinned_.add(memory) == cudaSuccess;
   }

@@ -51,6 +51,7 @@ public:
     auto fault = uploader_.upload(data, budget_, made);
     if (!fault) fault = cuda_fault(share(made, out), "sharing the memory of \"" + data->name + '"');
     if (fault) {
+      lost_ = fault->kind == fault_class::sticky || fault->kind == fault_class::no_device;
       const auto code = fault->kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
       return error{code, name_ + " could not take the dataset: " + fault->message};
     }
@@ -60,6 +61,7 @@ public:
   }
 
   void let_go(std::uint64_t key) override { held_.erase(key); }
+  bool is_lost() const override { return lost_; }
 
 private:
   static std::uint64_t left_of(std::uint64_t whole, std::uint64_t held) {
@@ -71,6 +73,7 @@ private:
   host_ready facts_;
   vram_budget budget_; // outlives the memory below
   cuda_uploader uploader_;
+  bool lost_ = false;
   std::map<std::uint64_t, cuda_dataset> held_; ///< by the dataset's key
 };
 

@@ -37,6 +37,8 @@ public:
   /// Forgets the memory; others may still use it.
   virtual void let_go(std::uint64_t key) = 0;
   virtual std::uint64_t used_bytes() const = 0;
+  /// Returns true if this process never gets its GPU back.
+  virtual bool is_lost() const { return false; }
 };
 
 /// A device that runs on memory which another process owns.
@@ -47,6 +49,8 @@ public:
   /// Makes `memory`, which outlives the device, cheap to read for it: inputs that lie there need no
   /// copy on the host. Before the first batch. False if it cannot; then it is as cheap as before.
   virtual bool pin(std::span<std::byte>) { return false; }
+  /// Returns true if this process never gets its GPU back.
+  virtual bool is_lost() const { return false; }
   /// Returns the device memory that it has taken for itself.
   virtual std::uint64_t own_bytes() const = 0;
 };

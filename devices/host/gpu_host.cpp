@@ -90,6 +90,7 @@ int own(memory_owner& owner) {
         send(host_socket_fd, *held);
       else
         send(host_socket_fd, refusal(asked->key, held.error()));
+      if (owner.is_lost()) return host_exit_lost;
     } else if (asked->kind == host_message_kind::retire) {
       owner.let_go(asked->key);
       send(host_socket_fd, reply(host_message_kind::retired, asked->key, owner.used_bytes()));
@@ -230,6 +231,7 @@ private:
     const auto answer = attached
                             ? reply(host_message_kind::attached, asked.key, device_->own_bytes())
                             : refusal(asked.key, attached.error());
+    if (!attached && device_->is_lost()) end_process(attached.error().message);
     send(host_socket_fd, answer);
   }
 
