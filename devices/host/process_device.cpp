@@ -2,6 +2,7 @@
 
 #include "engram/devices/describe.hpp"
 #include "engram/devices/fault_injection.hpp"
+#include "engram/devices/gpu_fault_sites.hpp"
 #include "engram/devices/host/child.hpp"
 #include "engram/devices/host/content.hpp"
 #include "engram/devices/host/hello.hpp"
@@ -61,15 +62,8 @@ class process_device final : public device {
 public:
   process_device(process_device_options options, fault_points& faults, const clock_source& clock)
       : options_(std::move(options)), clock_(clock), policy_(options_.limits),
-        alloc_(site(faults, "alloc", "memory of a batch",
-                    {kind::fail, kind::delay, kind::hang, kind::exit})),
-        upload_(site(faults, "upload", "copy of a dataset to the device", {kind::fail})),
-        launch_(site(faults, "launch", "launch of a batch",
-                     {kind::fail, kind::delay, kind::hang, kind::exit, kind::misbehave})),
-        complete_(site(faults, "complete", "completion of a batch",
-                       {kind::fail, kind::delay, kind::hang, kind::exit})),
-        result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
-        reset_(site(faults, "reset", "reset of the device, which then stays lost", {kind::fail})),
+        // No process of the GPU takes part in an upload fault: there is none to exit.
+        faults_(faults, options_.name, {kind::fail}),
         doorbell_(site(faults, "doorbell",
                        "the ring that tells a runner of a batch: return loses it",
                        {kind::fail, kind::delay})),
@@ -165,7 +159,8 @@ private:
   const process_device_options options_;
   const clock_source& clock_;
   host_policy policy_;
-  const fault_site alloc_, upload_, launch_, complete_, result_, reset_, doorbell_, start_;
+  const gpu_fault_sites faults_;
+  const fault_site doorbell_, start_;
   device_info info_;
   unique_fd wake_; ///< for the device's thread: runners, other threads
 
@@ -213,9 +208,9 @@ void process_device::run(work_batch_ptr batch, run_done done) {
 
 /// Asks the fault points of a batch. The runner does what they say.
 void process_device::order_trouble(host_job& job) {
-  job.at_start = alloc_.point.fire();
-  if (!job.at_start) job.at_start = launch_.point.fire();
-  job.at_end = complete_.point.fire();
+  job.at_start = faults_.alloc.point.fire();
+  if (!job.at_start) job.at_start = faults_.launch.point.fire();
+  job.at_end = faults_.complete.point.fire();
   const auto ring = doorbell_.point.fire();
   job.ring_is_lost = ring.what == kind::fail;
   if (ring.what == kind::delay && !job.at_start) job.at_start = ring;
@@ -275,7 +270,7 @@ void process_device::at(time_point when, std::function<void()> action) {
 }
 
 bool process_device::reset() {
-  if (reset_.point.fire()) return false;
+  if (faults_.reset.point.fire()) return false;
   const std::lock_guard lock(mutex_);
   return serving_ != nullptr;
 }
@@ -338,7 +333,7 @@ void process_device::end(host_job job, run_outcome outcome) {
         std::make_shared<std::pair<host_job, run_outcome>>(std::move(job), std::move(outcome));
     return at(when, [this, held] { end(std::move(held->first), std::move(held->second)); });
   }
-  if (!outcome.fault && result_.point.fire().what == kind::corrupt) corrupt(outcome.outputs);
+  if (!outcome.fault && faults_.result.point.fire().what == kind::corrupt) corrupt(outcome.outputs);
   std::exchange(job.done, nullptr)(std::move(outcome));
 }
 
@@ -692,7 +687,7 @@ void process_device::update_list() {
 // -- datasets --
 
 result<void> process_device::publish(const dataset_ptr& data) {
-  if (auto fault = injected_fault(upload_.name, upload_.point.fire()))
+  if (auto fault = injected_fault(faults_.upload.name, faults_.upload.point.fire()))
     return error{fault->kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable,
                  options_.name + " could not take the dataset: " + fault->message};
   const std::lock_guard one_at_a_time(publishing_);
