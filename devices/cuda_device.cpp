@@ -8,6 +8,7 @@
 #include "engram/devices/describe.hpp"
 #include "engram/devices/disposer.hpp"
 #include "engram/devices/fault_injection.hpp"
+#include "engram/devices/gpu_fault_sites.hpp"
 #include "engram/kernels/cuda/filter.hpp"
 
 #include <sys/prctl.h>
@@ -89,16 +90,7 @@ public:
         has_filter_(cuda::filter_is_supported(properties.major, properties.minor)),
         budget_(static_cast<std::uint64_t>(static_cast<double>(properties.totalGlobalMem) *
                                            options_.vram_safety_margin)),
-        clock_(clock), alloc_(site(faults, "alloc", "memory of a batch",
-                                   {kind::fail, kind::delay, kind::hang, kind::exit})),
-        upload_(
-            site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
-        launch_(site(faults, "launch", "launch of a batch",
-                     {kind::fail, kind::delay, kind::hang, kind::exit, kind::misbehave})),
-        complete_(site(faults, "complete", "completion of a batch",
-                       {kind::fail, kind::delay, kind::hang, kind::exit})),
-        result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
-        reset_(site(faults, "reset", "reset of the device, which then stays lost", {kind::fail})) {}
+        clock_(clock), faults_(faults, options_.name) {}
 
   /// Takes streams and memory and starts the device's thread.
   std::optional<device_fault> open() {
@@ -164,12 +156,6 @@ public:
   bool reset() override;
 
 private:
-  using kind = fault_action::kind;
-  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning,
-                  fault_tasks tasks) const {
-    return make_fault_site(faults, options_.name, what, meaning, tasks);
-  }
-
   // -- the way of a batch: admit, begin (a lane), one piece after the other, finish --
   std::optional<device_fault> admit(const job_ptr& work);
   cuda_lane* take_lane();
@@ -207,7 +193,7 @@ private:
   const bool has_filter_;
   vram_budget budget_; // outlives all memory below
   const clock_source& clock_;
-  const fault_site alloc_, upload_, launch_, complete_, result_, reset_;
+  const gpu_fault_sites faults_;
 
   std::mutex publishing_;                  ///< one upload at a time
   std::atomic<bool> is_publishing_{false}; ///< memory is being taken
@@ -267,8 +253,8 @@ std::optional<device_fault> cuda_device::admit(const job_ptr& work) {
     const std::lock_guard lock(mutex_);
     if (lost_) return lost_;
   }
-  const auto action = alloc_.point.fire();
-  if (auto fault = injected_fault(alloc_.name, action)) {
+  const auto action = faults_.alloc.point.fire();
+  if (auto fault = injected_fault(faults_.alloc.name, action)) {
     if (is_loss(*fault)) lose(*fault);
     return fault;
   }
@@ -296,10 +282,10 @@ void cuda_device::start(std::unique_lock<std::mutex>& lock, cuda_lane& lane, job
 
 void cuda_device::begin(const job_ptr& work) {
   work->begun = clock_.now();
-  const auto action = launch_.point.fire();
-  if (action.what == kind::misbehave) {
+  const auto action = faults_.launch.point.fire();
+  if (action.what == fault_action::kind::misbehave) {
     work->misdeed = action.misdeed;
-  } else if (auto fault = injected_fault(launch_.name, action)) {
+  } else if (auto fault = injected_fault(faults_.launch.name, action)) {
     if (is_loss(*fault)) lose(*fault);
     return finish(work, std::move(fault));
   }
@@ -356,8 +342,8 @@ void cuda_device::conclude(const job_ptr& work) {
     return;
   }
   if (!std::exchange(work->completed, true)) {
-    const auto action = complete_.point.fire();
-    if (auto fault = injected_fault(complete_.name, action)) {
+    const auto action = faults_.complete.point.fire();
+    if (auto fault = injected_fault(faults_.complete.name, action)) {
       if (is_loss(*fault)) lose(*fault);
       return finish(work, std::move(fault));
     }
@@ -378,7 +364,7 @@ void cuda_device::finish(const job_ptr& work, std::optional<device_fault> fault)
       if (const auto more = work->lane->drain(); more && is_loss(*more)) lose(*more);
   } else {
     outputs = work->work->outputs();
-    if (result_.point.fire().what == fault_action::kind::corrupt) corrupt(outputs);
+    if (faults_.result.point.fire().what == fault_action::kind::corrupt) corrupt(outputs);
     work->times.device_seconds = to_seconds(clock_.now() - work->begun);
   }
   answer(*work, std::move(fault), std::move(outputs));
@@ -412,8 +398,9 @@ void cuda_device::lose(const device_fault& fault) {
 }
 
 bool cuda_device::reset() {
-  const auto action = reset_.point.fire();
-  if (action.what == fault_action::kind::hang || injected_fault(reset_.name, action)) return false;
+  const auto action = faults_.reset.point.fire();
+  if (action.what == fault_action::kind::hang || injected_fault(faults_.reset.name, action))
+    return false;
   std::vector<job_ptr> given_up; // freed after the lock: what callbacks captured may be anything
   const std::lock_guard lock(mutex_);
   if (lost_ && !lost_->injected) return false; // the process never gets this GPU back
@@ -547,7 +534,8 @@ result<void> cuda_device::publish(const dataset_ptr& data) {
     if (lost_) return error{ec::unavailable, options_.name + " is lost: " + lost_->message};
     if (residents_.contains(data->key)) return {};
   }
-  if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
+  if (auto fault = injected_fault(faults_.upload.name, faults_.upload.point.fire()))
+    return refuse(*fault);
   return take(data, device_bytes(*data), [&](cuda_dataset& resident) {
     auto fault = uploader_.upload(data, budget_, resident);
     if (!fault) uploaded_bytes_ += device_bytes(*data);

@@ -2,6 +2,7 @@
 
 #include "engram/devices/describe.hpp"
 #include "engram/devices/fault_injection.hpp"
+#include "engram/devices/gpu_fault_sites.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -93,17 +94,7 @@ public:
       : options_(std::move(options)), profile_(*options_.profile),
         budget_bytes_(static_cast<std::uint64_t>(static_cast<double>(profile_.memory_bytes) *
                                                  options_.vram_safety_margin)),
-        engine_(std::move(engine)), clock_(clock),
-        alloc_(site(faults, "alloc", "memory of a batch",
-                    {kind::fail, kind::delay, kind::hang, kind::exit})),
-        upload_(
-            site(faults, "upload", "copy of a dataset to the device", {kind::fail, kind::exit})),
-        launch_(site(faults, "launch", "launch of a batch",
-                     {kind::fail, kind::delay, kind::hang, kind::exit, kind::misbehave})),
-        complete_(site(faults, "complete", "completion of a batch",
-                       {kind::fail, kind::delay, kind::hang, kind::exit})),
-        result_(site(faults, "result", "results of a batch: one bit is changed", {kind::corrupt})),
-        reset_(site(faults, "reset", "reset of the device, which then stays lost", {kind::fail})) {}
+        engine_(std::move(engine)), clock_(clock), faults_(faults, options_.name) {}
 
   const sim_options& options() const noexcept { return options_; }
 
@@ -114,8 +105,8 @@ public:
     std::lock_guard lock(mutex_);
     jobs_.push_back(work);
     if (lost_) return fail(work, *lost_);
-    const auto action = alloc_.point.fire();
-    if (auto fault = injected_fault(alloc_.name, action)) return fail(work, *fault);
+    const auto action = faults_.alloc.point.fire();
+    if (auto fault = injected_fault(faults_.alloc.name, action)) return fail(work, *fault);
     work->hung = is_hang(action);
     if (work->hung) return;
     if (auto fault = admit(*work)) return fail(work, *fault);
@@ -133,7 +124,8 @@ public:
       found->second.retired = false;
       return {};
     }
-    if (auto fault = injected_fault(upload_.name, upload_.point.fire())) return refuse(*fault);
+    if (auto fault = injected_fault(faults_.upload.name, faults_.upload.point.fire()))
+      return refuse(*fault);
     const auto needed = data->resident_bytes();
     if (const auto free = budget_bytes_ - used_bytes_; needed > free)
       return error{ec::resource_exhausted, too_large("dataset " + describe(*data), needed, free)};
@@ -170,8 +162,8 @@ public:
     std::vector<job_ptr>
         dropped; // freed after the lock: what the callbacks captured may be anything
     std::lock_guard lock(mutex_);
-    const auto action = reset_.point.fire();
-    if (action.what == fault_action::kind::hang || injected_fault(reset_.name, action))
+    const auto action = faults_.reset.point.fire();
+    if (action.what == fault_action::kind::hang || injected_fault(faults_.reset.name, action))
       return false;
     lost_.reset();
     // Whoever waited for a hung batch has given it up by now; its stream and memory come back.
@@ -205,12 +197,6 @@ private:
     std::uint64_t users = 0; ///< batches that run on it or wait to
     bool retired = false;
   };
-
-  using kind = fault_action::kind;
-  fault_site site(fault_points& faults, std::string_view what, std::string_view meaning,
-                  fault_tasks tasks) const {
-    return make_fault_site(faults, options_.name, what, meaning, tasks);
-  }
 
   std::string too_large(std::string_view what, std::uint64_t needed, std::uint64_t free) const {
     return no_room(options_.name, std::string{what}, needed, free, budget_bytes_);
@@ -290,8 +276,8 @@ private:
   void begin(const job_ptr& work) {
     ++busy_streams_;
     work->on_stream = true;
-    const auto action = launch_.point.fire();
-    if (auto fault = injected_fault(launch_.name, action)) return fail(work, *fault);
+    const auto action = faults_.launch.point.fire();
+    if (auto fault = injected_fault(faults_.launch.name, action)) return fail(work, *fault);
     work->hung = is_hang(action);
     if (work->hung) return;
     work->begun = clock_.now() + action.wait;
@@ -335,15 +321,16 @@ private:
 
   void conclude(const job_ptr& work) {
     if (!std::exchange(work->completed, true)) {
-      const auto action = complete_.point.fire();
-      if (auto fault = injected_fault(complete_.name, action)) return fail(work, *fault);
+      const auto action = faults_.complete.point.fire();
+      if (auto fault = injected_fault(faults_.complete.name, action)) return fail(work, *fault);
       work->hung = is_hang(action);
       if (work->hung) return;
       if (action.what == fault_action::kind::delay)
         return at(clock_.now() + action.wait, work,
                   [](sim_core& core, const job_ptr& held) { core.finish(held); });
     }
-    if (result_.point.fire().what == fault_action::kind::corrupt) corrupt(work->outcome.outputs);
+    if (faults_.result.point.fire().what == fault_action::kind::corrupt)
+      corrupt(work->outcome.outputs);
     answer(work);
   }
 
@@ -393,7 +380,7 @@ private:
   const std::uint64_t budget_bytes_;
   const std::shared_ptr<const cpu_engine> engine_;
   alarm_clock& clock_;
-  const fault_site alloc_, upload_, launch_, complete_, result_, reset_;
+  const gpu_fault_sites faults_;
 
   mutable std::mutex mutex_;
   std::condition_variable delivered_;
