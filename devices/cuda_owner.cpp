@@ -27,9 +27,9 @@ public:
                                           static_cast<std::uint64_t>(
                                               static_cast<double>(properties.totalGlobalMem) *
                                               options.vram_safety_margin)},
-        budget_(left_of(
-            static_cast<std::uint64_t>(static_cast<double>(facts_.budget_bytes) * dataset_share),
-            held_bytes)) {
+        budget_(
+            static_cast<std::uint64_t>(static_cast<double>(facts_.budget_bytes) * dataset_share)),
+        inherited_(budget_, held_bytes) {
     uploader_.share_memory(ordinal_);
   }
 
@@ -60,18 +60,17 @@ public:
     return out;
   }
 
-  void let_go(std::uint64_t key) override { held_.erase(key); }
+  void let_go(std::uint64_t key, std::uint64_t bytes) override {
+    if (held_.erase(key) == 0) inherited_.give_back(bytes);
+  }
   bool is_lost() const override { return lost_; }
 
 private:
-  static std::uint64_t left_of(std::uint64_t whole, std::uint64_t held) {
-    return whole - std::min(whole, held);
-  }
-
   const std::string name_;
   const int ordinal_;
   host_ready facts_;
   vram_budget budget_; // outlives the memory below
+  inherited_memory inherited_;
   cuda_uploader uploader_;
   bool lost_ = false;
   std::map<std::uint64_t, cuda_dataset> held_; ///< by the dataset's key

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -46,6 +47,14 @@ public:
     if (whole > total_ - used_) return std::nullopt;
     used_ += whole;
     return reservation{*this, whole};
+  }
+
+  /// Returns a share of `bytes`, or of all that is left where they do not fit.
+  reservation reserve_at_most(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto most = std::min(rounded(bytes), total_ - used_);
+    used_ += most;
+    return reservation{*this, most};
   }
 
   static constexpr std::uint64_t rounded(std::uint64_t bytes) noexcept {

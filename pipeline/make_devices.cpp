@@ -114,7 +114,10 @@ public:
 private:
   /// Adds every GPU that CUDA finds and that can be used.
   void add_all() {
-    const auto found = is_isolated() ? count_cuda_gpus(options_.gpu.host.program) : count_here();
+    const auto found =
+        is_isolated() ? count_cuda_gpus(options_.gpu.host.program,
+                                        from_seconds(options_.gpu.host.start_timeout_ms * 1e-3))
+                      : count_here();
     if (!found) made_.left_out.push_back("no GPU: " + found.error().message);
     for (int ordinal = 0; ordinal < (found ? *found : 0); ++ordinal)
       if (auto added = keep(is_isolated() ? make_isolated("cuda:" + std::to_string(ordinal))

@@ -38,7 +38,7 @@ public:
                                   static_cast<std::uint64_t>(
                                       static_cast<double>(profile.memory_bytes) *
                                       hello.vram_safety_margin)},
-        budget_(facts_.budget_bytes - std::min(facts_.budget_bytes, hello.held_bytes)) {}
+        budget_(facts_.budget_bytes), inherited_(budget_, hello.held_bytes) {}
 
   host_ready facts() const override { return facts_; }
   std::uint64_t used_bytes() const override { return budget_.used(); }
@@ -58,12 +58,15 @@ public:
     return out;
   }
 
-  void let_go(std::uint64_t key) override { held_.erase(key); }
+  void let_go(std::uint64_t key, std::uint64_t bytes) override {
+    if (held_.erase(key) == 0) inherited_.give_back(bytes);
+  }
 
 private:
   const std::string name_;
   const host_ready facts_;
   vram_budget budget_;
+  inherited_memory inherited_;
   std::map<std::uint64_t, vram_budget::reservation> held_; ///< by the dataset's key
 };
 

@@ -7,7 +7,9 @@
 #include "engram/devices/fault_points.hpp"
 #include "engram/devices/host/handles.hpp"
 #include "engram/devices/host/hello.hpp"
+#include "engram/devices/vram_budget.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -26,6 +28,23 @@ struct resident_memory {
   std::uint64_t detail = 0; ///< what else a runner has to know; the owner's kind says what
 };
 
+/// What a former owner has allocated of a budget, which is given back piece by piece.
+class inherited_memory {
+public:
+  inherited_memory(vram_budget& budget, std::uint64_t bytes)
+      : budget_(budget), bytes_(bytes), share_(budget.reserve_at_most(bytes)) {}
+  void give_back(std::uint64_t bytes) {
+    bytes_ -= std::min(bytes_, bytes);
+    share_ = {};
+    share_ = budget_.reserve_at_most(bytes_);
+  }
+
+private:
+  vram_budget& budget_;
+  std::uint64_t bytes_;
+  vram_budget::reservation share_;
+};
+
 /// Allocates and fills the memory of datasets and runs nothing.
 class memory_owner {
 public:
@@ -34,8 +53,9 @@ public:
   /// Makes the device memory of `data`; its content also lies in `content`. `resource_exhausted`
   /// says how much is missing.
   virtual result<resident_memory> hold(const dataset_ptr& data, const unique_fd& content) = 0;
-  /// Forgets the memory; others may still use it.
-  virtual void let_go(std::uint64_t key) = 0;
+  /// Forgets the memory, of `bytes`, which a former owner may have allocated; others may still use
+  /// it.
+  virtual void let_go(std::uint64_t key, std::uint64_t bytes) = 0;
   virtual std::uint64_t used_bytes() const = 0;
   /// Returns true if this process never gets its GPU back.
   virtual bool is_lost() const { return false; }

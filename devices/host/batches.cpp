@@ -77,13 +77,20 @@ void host_batches::dispatch(host_job job) {
     case runner_link::verdict::too_large:
       return fail(job, fault_class::oom,
                   "the batch is larger than the memory that a runner shares for one");
-    case runner_link::verdict::full: {
-      const std::lock_guard lock(mutex_);
-      waiting_.push_back(std::move(job));
-      return; // the next batch that ends makes room
-    }
+    case runner_link::verdict::full:
+      return let_wait(std::move(job), *runner);
     }
   }
+}
+
+/// The next batch that ends makes room.
+void host_batches::let_wait(host_job job, const runner_link& runner) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(job));
+  }
+  // All may have ended while it was on its way here.
+  if (!runner.is_full()) agenda_.at(clock_.now(), [this] { dispatch_waiting(); });
 }
 
 /// Wakes the device's thread for a first batch: it looks for the answer without sleeping, and knows

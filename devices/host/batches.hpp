@@ -60,6 +60,7 @@ public:
 private:
   void order_trouble(host_job& job);
   void dispatch(host_job job);
+  void let_wait(host_job job, const runner_link& runner);
   void look_out();
   void end(host_job job, run_outcome outcome);
   void fail(host_job& job, fault_class how, std::string why);

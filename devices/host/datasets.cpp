@@ -1,5 +1,7 @@
 #include "engram/devices/host/datasets.hpp"
 
+#include "engram/devices/describe.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +15,14 @@ using namespace std::chrono_literals;
 constexpr auto least_patience = 10s;
 constexpr double least_bytes_per_second = 200e6;
 
+host_message retirement(std::uint64_t key, std::uint64_t bytes) {
+  host_message message;
+  message.kind = host_message_kind::retire;
+  message.key = key;
+  message.numbers[0] = bytes;
+  return message;
+}
+
 } // namespace
 
 host_datasets::host_datasets(const process_device_options& options, const clock_source& clock,
@@ -25,18 +35,41 @@ host_datasets::~host_datasets() {
     left->outcome.set_value(error{ec::shutting_down, options_.name + " is ending."});
 }
 
-void host_datasets::publish(std::shared_ptr<publication> wanted) {
-  if (residents_.find(wanted->data->key)) return wanted->outcome.set_value({});
-  wanted->give_up = patience_for(*wanted->data) + options_.limits.start_timeout;
-  publications_.push_back(std::move(wanted));
-  ask_owner();
+result<void> host_datasets::room_for(const dataset& data, const memory_budget& budget) const {
+  const auto free = budget.budget_bytes - std::min(budget.budget_bytes, budget.used_bytes);
+  if (residents_.find(data.key) || data.resident_bytes() <= free) return {};
+  return error{ec::resource_exhausted, no_room(options_.name, "dataset " + describe(data),
+                                               data.resident_bytes(), free, budget.budget_bytes)};
 }
 
-void host_datasets::ask_owner() {
-  const auto owner = policy_.owner();
-  if (publications_.empty() || owner_is_asked_ || !owner) return;
-  auto* process = processes_.find(*owner);
+void host_datasets::publish(std::shared_ptr<publication> wanted) {
+  wanted->give_up = patience_for(*wanted->data) + options_.limits.start_timeout;
+  publications_.push_back(std::move(wanted));
+  if (publications_.size() == 1) advance();
+}
+
+/// Does what the first publication needs next.
+void host_datasets::advance() {
+  while (!publications_.empty() && serves(publications_.front()->data->key))
+    end_first({});
+  if (publications_.empty() || owner_is_asked_) return;
   const auto& wanted = *publications_.front();
+  if (!residents_.find(wanted.data->key)) return ask_owner(wanted);
+  // The runner that serves has refused it before, or has not answered yet.
+  auto* runner = processes_.find(*policy_.serving());
+  const auto key = wanted.data->key;
+  if (!runner->asked.contains(key) && !runner->attached.contains(key)) attach(*runner, key);
+}
+
+/// Returns true if whoever runs batches on `key` finds it; without a runner the next one brings it.
+bool host_datasets::serves(std::uint64_t key) const {
+  return residents_.find(key) && (!policy_.serving() || batches_.has_dataset(key));
+}
+
+void host_datasets::ask_owner(const publication& wanted) {
+  const auto owner = policy_.owner();
+  if (!owner) return;
+  auto* process = processes_.find(*owner);
   host_message message;
   message.kind = host_message_kind::publish;
   put_outline(*wanted.data, message);
@@ -48,22 +81,32 @@ void host_datasets::ask_owner() {
 void host_datasets::on_published(host_process& owner, host_message& message) {
   owner_is_asked_ = false;
   owner.asked.erase(message.key);
-  if (!is_under_way(message.key)) return;
+  if (!is_under_way(message.key)) { // given up meanwhile
+    send(owner.child.socket(), retirement(message.key, 0));
+    return advance();
+  }
   uploaded_bytes_ += residents_.add(publications_.front()->data, message).bytes;
   for (auto& process : processes_)
     if (process.role == host_role::runner && process.greeted && !process.is_gone)
       attach(process, message.key);
-  if (!policy_.serving()) end_publication({});
+  advance();
 }
 
-void host_datasets::on_publication_refused(const host_message& message) {
+void host_datasets::on_publication_refused(host_process& owner, const host_message& message) {
   owner_is_asked_ = false;
+  owner.asked.erase(message.key);
+  if (!is_under_way(message.key)) return advance();
   end_publication(error{static_cast<ec>(message.numbers[0]), message.text});
 }
 
 void host_datasets::on_runner_greeted(host_process& runner) {
   for (const auto key : residents_.keys())
     attach(runner, key);
+}
+
+void host_datasets::on_serving(const host_process& runner) {
+  batches_.begin_serving(runner.link, runner.attached);
+  advance();
 }
 
 void host_datasets::attach(host_process& runner, std::uint64_t key) {
@@ -79,17 +122,20 @@ void host_datasets::on_attach_answer(host_process& runner, const host_message& m
   if (runner.id != policy_.serving()) return;
   if (attached) batches_.add_dataset(message.key);
   if (!is_under_way(message.key)) return;
-  if (attached) return end_publication({});
+  if (attached) return advance();
   end_publication(error{static_cast<ec>(message.numbers[0]), message.text});
   retire(message.key);
 }
 
 void host_datasets::end_publication(result<void> outcome) {
-  if (publications_.empty()) return;
+  end_first(std::move(outcome));
+  advance();
+}
+
+void host_datasets::end_first(result<void> outcome) {
   const auto ended = std::move(publications_.front());
   publications_.pop_front();
   ended->outcome.set_value(std::move(outcome));
-  ask_owner();
 }
 
 bool host_datasets::is_under_way(std::uint64_t key) const {
@@ -97,14 +143,16 @@ bool host_datasets::is_under_way(std::uint64_t key) const {
 }
 
 void host_datasets::retire(std::uint64_t key) {
-  if (!residents_.remove(key)) return;
+  const auto* resident = residents_.find(key);
+  if (!resident) return;
+  const auto message = retirement(key, resident->bytes);
+  residents_.remove(key);
   batches_.remove_dataset(key);
-  host_message message;
-  message.kind = host_message_kind::retire;
-  message.key = key;
   for (auto& process : processes_) {
     process.attached.erase(key);
-    if (!process.is_gone && process.greeted) send(process.child.socket(), message);
+    // An owner that is starting was told of this memory as its predecessor's.
+    if (!process.is_gone && (process.greeted || process.role == host_role::owner))
+      send(process.child.socket(), message);
   }
 }
 

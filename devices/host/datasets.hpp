@@ -23,17 +23,22 @@ public:
   /// Publications that are left end as well.
   ~host_datasets();
 
+  /// Returns whether there is room for `data` on the GPU; `resource_exhausted` says how much is
+  /// missing.
+  result<void> room_for(const dataset& data, const memory_budget& budget) const;
   void publish(std::shared_ptr<publication> wanted);
   /// Forgets a dataset here and in all processes.
   void retire(std::uint64_t key);
 
   // -- what happens --
-  void on_owner_ready() { ask_owner(); }
+  void on_owner_ready() { advance(); }
+  /// `runner` serves from now on.
+  void on_serving(const host_process& runner);
   void on_owner_gone() { owner_is_asked_ = false; }
   /// The owner holds a dataset; `message` brings the handles to its memory.
   void on_published(host_process& owner, host_message& message);
   /// The owner does not take the dataset that it was asked to.
-  void on_publication_refused(const host_message& message);
+  void on_publication_refused(host_process& owner, const host_message& message);
   /// A runner has started: it is asked for all that there is.
   void on_runner_greeted(host_process& runner);
   /// A runner serves a dataset, or refuses to.
@@ -47,9 +52,12 @@ public:
   std::uint64_t uploaded_bytes() const noexcept { return uploaded_bytes_; }
 
 private:
-  void ask_owner();
+  void advance();
+  void ask_owner(const publication& wanted);
+  bool serves(std::uint64_t key) const;
   void attach(host_process& runner, std::uint64_t key);
   void end_publication(result<void> outcome);
+  void end_first(result<void> outcome);
   bool is_under_way(std::uint64_t key) const;
   time_point patience_for(const dataset& data) const;
 

@@ -92,7 +92,7 @@ int own(memory_owner& owner) {
         send(host_socket_fd, refusal(asked->key, held.error()));
       if (owner.is_lost()) return host_exit_lost;
     } else if (asked->kind == host_message_kind::retire) {
-      owner.let_go(asked->key);
+      owner.let_go(asked->key, asked->numbers[0]);
       send(host_socket_fd, reply(host_message_kind::retired, asked->key, owner.used_bytes()));
     }
   }

@@ -1,14 +1,15 @@
 #include "engram/devices/host/process_device.hpp"
 
-#include "engram/devices/describe.hpp"
 #include "engram/devices/gpu_fault_sites.hpp"
 #include "engram/devices/host/spin.hpp"
 #include "engram/devices/host/supervisor.hpp"
 
+#include <poll.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -98,12 +99,9 @@ result<void> process_device::publish(const dataset_ptr& data) {
   const std::lock_guard one_at_a_time(publishing_);
   if (is_resident(data->key)) return {};
   // The owner counts exactly; this spares copying what cannot fit.
-  const auto memory = budget();
-  const auto free = memory.budget_bytes - std::min(memory.budget_bytes, memory.used_bytes);
-  if (data->resident_bytes() > free)
-    return error{ec::resource_exhausted,
-                 no_room(options_.name, "dataset " + describe(*data), data->resident_bytes(), free,
-                         memory.budget_bytes)};
+  std::promise<result<void>> asked;
+  agenda_.at(clock_.now(), [&] { asked.set_value(supervisor_.room_for(*data)); });
+  if (auto room = asked.get_future().get(); !room) return room;
   auto content = copy_content(*data);
   if (!content) return std::move(content).error();
   auto wanted = std::make_shared<publication>(data, std::move(*content));
@@ -138,8 +136,8 @@ bool process_device::do_what_is_due() {
   const auto due = agenda_.take_due(now);
   for (const auto& action : due)
     action();
-  supervisor_.look_for_the_late(now);
-  return !due.empty();
+  const bool was_late = supervisor_.look_for_the_late(now);
+  return was_late || !due.empty();
 }
 
 void process_device::wait() {
@@ -175,13 +173,18 @@ result<std::unique_ptr<device>> make_process_device(process_device_options optio
   return std::unique_ptr<device>{std::move(made)};
 }
 
-result<int> count_cuda_gpus(const std::string& program) {
+result<int> count_cuda_gpus(const std::string& program, duration patience) {
   auto child = host_child::start(program);
   if (!child) return std::move(child).error();
   bool closed = false;
   host_hello question;
   question.gpu = all_cuda_gpus;
   if (send(child->socket(), to_message(question))) {
+    pollfd answer{child->socket(), POLLIN, 0};
+    const auto limit = std::chrono::ceil<std::chrono::milliseconds>(patience).count();
+    if (poll(&answer, 1, static_cast<int>(limit)) == 0)
+      return error{ec::unavailable, program + " did not say in " + std::to_string(limit) +
+                                        " ms which GPUs there are."};
     if (const auto found = receive(child->socket(), true, closed)) {
       if (found->kind == host_message_kind::failed) return error{ec::unavailable, found->text};
       return static_cast<int>(found->numbers[0]);

@@ -28,14 +28,13 @@ struct process_device_options {
 /// the GPU meanwhile, because this process keeps the handles to their memory. Blocks until a runner
 /// can serve. Fault sites "<name>.alloc", ".launch", ".complete", ".result", ".upload" and ".reset"
 /// as a GPU in this process has them, carried out in the runner; ".doorbell" (return: a ring is
-/// lost),
-/// ".start" (of a child: return, exit, hang). `unavailable` says why the GPU cannot be used.
+/// lost), ".start" (of a child: return, exit, hang). `unavailable` says why the GPU cannot be used.
 result<std::unique_ptr<device>> make_process_device(process_device_options options,
                                                     fault_points& faults,
                                                     const clock_source& clock);
 
 /// Asks a child process how many GPUs CUDA finds, so that this one need not start CUDA.
 /// `unavailable` says why there are none.
-result<int> count_cuda_gpus(const std::string& program);
+result<int> count_cuda_gpus(const std::string& program, duration patience);
 
 } // namespace engram

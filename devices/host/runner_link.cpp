@@ -86,6 +86,11 @@ std::vector<host_job> runner_link::close() {
   return left;
 }
 
+bool runner_link::is_full() const {
+  const std::lock_guard lock(mutex_);
+  return !closed_ && free_.empty();
+}
+
 runner_link::load runner_link::what_it_has() const {
   load out;
   double seconds = 0;

@@ -47,6 +47,8 @@ public:
     duration predicted{};             ///< of all batches; zero if one's is not known
   };
   load what_it_has() const;
+  /// Returns true if it takes no batch until one ends.
+  bool is_full() const;
   bool is_lost() const noexcept { return channel_.head().is_lost.load() != 0; }
   std::string loss() const { return channel_.head().loss.get(); }
   /// Returns true if there is something that was not taken yet.

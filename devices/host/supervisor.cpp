@@ -49,7 +49,7 @@ void host_supervisor::start(host_id id, host_role role) {
 
 void host_supervisor::give_batches_to(host_id id) {
   const auto* process = processes_.find(id);
-  batches_.begin_serving(process->link, process->attached);
+  datasets_.on_serving(*process);
   update_list();
   batches_.dispatch_waiting();
 }
@@ -76,6 +76,11 @@ void host_supervisor::call_restored_once_it_answers() {
   });
 }
 
+result<void> host_supervisor::room_for(const dataset& data) {
+  update_list();
+  return datasets_.room_for(data, budget());
+}
+
 // -- what becomes of the processes --
 
 bool host_supervisor::collect() {
@@ -92,11 +97,14 @@ bool host_supervisor::collect() {
   return any;
 }
 
-void host_supervisor::look_for_the_late(time_point now) {
+bool host_supervisor::look_for_the_late(time_point now) {
   const auto load = batches_.load();
   policy_.on_oldest_batch(load.oldest, load.predicted);
-  if (const auto timer = policy_.timer(); timer && *timer <= now) policy_.on_timer(now);
   datasets_.look_for_the_slow();
+  const auto timer = policy_.timer();
+  if (!timer || *timer > now) return false;
+  policy_.on_timer(now);
+  return true;
 }
 
 void host_supervisor::on_news(const host_processes::news& news) {
@@ -144,7 +152,7 @@ void host_supervisor::on_message(host_process& process, host_message& message) {
   case host_message_kind::published:
     return datasets_.on_published(process, message);
   case host_message_kind::refused:
-    if (process.role == host_role::owner) return datasets_.on_publication_refused(message);
+    if (process.role == host_role::owner) return datasets_.on_publication_refused(process, message);
     [[fallthrough]];
   case host_message_kind::attached:
     datasets_.on_attach_answer(process, message);

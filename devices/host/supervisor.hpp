@@ -31,14 +31,16 @@ public:
   void act();
   /// Answers what runners have ended, and finds those that say that they are lost.
   bool collect();
-  /// Looks after what is late by now.
-  void look_for_the_late(time_point now);
+  /// Looks after what is late by now; false if nothing was.
+  bool look_for_the_late(time_point now);
   /// Does what became known while the thread slept.
   void on_news(const host_processes::news& news);
   /// Returns true while the runner that serves has a batch.
   bool is_busy() const noexcept { return policy_.is_busy(); }
   std::optional<time_point> timer() const noexcept { return policy_.timer(); }
   host_datasets& datasets() noexcept { return datasets_; }
+  /// As host_datasets::room_for, with what is used now.
+  result<void> room_for(const dataset& data);
 
   // -- on any thread --
 

@@ -164,6 +164,68 @@ TEST_F(process_device_test, refuses_what_does_not_fit_and_says_how_much_is_missi
   EXPECT_THAT(refused.error().message, HasSubstr("missing"));
 }
 
+process_device_options with_mebibytes(double mebibytes) {
+  auto options = options_for("sim:rtx3060"); // of 12 GiB
+  options.vram_safety_margin = mebibytes / (12 << 10);
+  return options;
+}
+
+TEST_F(process_device_test, has_room_for_what_replaces_a_dataset_just_retired) {
+  open(with_mebibytes(10));
+  const auto first = work.collection(48'000, 32), second = work.collection(48'000, 32);
+  ASSERT_TRUE(gpu->publish(first)); // 6 MB
+  ASSERT_FALSE(gpu->publish(second));
+  gpu->retire(first->key);
+  const auto published = gpu->publish(second);
+  ASSERT_TRUE(published) << published.error().message;
+  expect_right(work.search(second));
+}
+
+TEST_F(process_device_test, gets_the_memory_of_a_dead_owner_back_with_the_dataset) {
+  open(with_mebibytes(10));
+  const auto first = work.collection(48'000, 32), second = work.collection(48'000, 32);
+  ASSERT_TRUE(gpu->publish(first));
+  const auto owner = pid_of("owner");
+  ASSERT_EQ(kill(owner, SIGKILL), 0);
+  ASSERT_TRUE(eventually([&] { return pid_of("owner") != 0 && pid_of("owner") != owner; }));
+  gpu->retire(first->key);
+  const auto published = gpu->publish(second);
+  ASSERT_TRUE(published) << published.error().message;
+  expect_right(work.search(second));
+}
+
+TEST_F(process_device_test, an_owner_that_refuses_a_dataset_takes_the_next_one) {
+  open(with_mebibytes(3)); // of which each dataset takes whole pieces of 2 MiB, as the owner counts
+  const auto first = work.collection(1000, 32), second = work.collection(1000, 32);
+  ASSERT_TRUE(gpu->publish(first));
+  const auto owner = pid_of("owner");
+  const auto refused = gpu->publish(second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::resource_exhausted);
+  gpu->retire(first->key);
+  ASSERT_TRUE(gpu->publish(second));
+  expect_right(work.search(second));
+  EXPECT_EQ(pid_of("owner"), owner);
+}
+
+TEST_F(process_device_test, a_publication_ends_although_runners_die_during_it) {
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(wait_for_standby());
+    const auto rows = work.collection(20'000, 32);
+    std::thread killer([runner = pid_of("runner"), round] {
+      std::this_thread::sleep_for(std::chrono::microseconds{200 * round});
+      kill(runner, SIGKILL);
+    });
+    const auto begun = std::chrono::steady_clock::now();
+    const auto published = gpu->publish(rows);
+    killer.join();
+    ASSERT_TRUE(published) << published.error().message;
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
+    ASSERT_TRUE(eventually([&] { return gpu->is_resident(rows->key); }));
+    gpu->retire(rows->key);
+  }
+}
+
 TEST_F(process_device_test, forgets_a_retired_dataset) {
   const auto rows = work.collection(50, 16);
   ASSERT_TRUE(gpu->publish(rows));
