@@ -56,8 +56,9 @@ void host_datasets::on_published(host_process& owner, host_message& message) {
   if (!policy_.serving()) end_publication({});
 }
 
-void host_datasets::on_publication_refused(const host_message& message) {
+void host_datasets::on_publication_refused(host_process& owner, const host_message& message) {
   owner_is_asked_ = false;
+  owner.asked.erase(message.key);
   end_publication(error{static_cast<ec>(message.numbers[0]), message.text});
 }
 

@@ -33,7 +33,7 @@ public:
   /// The owner holds a dataset; `message` brings the handles to its memory.
   void on_published(host_process& owner, host_message& message);
   /// The owner does not take the dataset that it was asked to.
-  void on_publication_refused(const host_message& message);
+  void on_publication_refused(host_process& owner, const host_message& message);
   /// A runner has started: it is asked for all that there is.
   void on_runner_greeted(host_process& runner);
   /// A runner serves a dataset, or refuses to.

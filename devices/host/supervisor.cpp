@@ -144,7 +144,7 @@ void host_supervisor::on_message(host_process& process, host_message& message) {
   case host_message_kind::published:
     return datasets_.on_published(process, message);
   case host_message_kind::refused:
-    if (process.role == host_role::owner) return datasets_.on_publication_refused(message);
+    if (process.role == host_role::owner) return datasets_.on_publication_refused(process, message);
     [[fallthrough]];
   case host_message_kind::attached:
     datasets_.on_attach_answer(process, message);
