@@ -1,3 +1,4 @@
+#include "engram/base/clock.hpp"
 #include "engram/devices/cuda_dataset.hpp"
 #include "engram/devices/cuda_device.hpp"
 #include "engram/devices/cuda_error.hpp"
@@ -5,17 +6,24 @@
 #include "engram/devices/describe.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace engram {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 // Of the budget, what datasets may take; the runners' streams share the rest.
 constexpr double dataset_share = 0.75;
+// How long it waits for memory that runners still hold, and how often it looks.
+constexpr auto retirement_patience = 2s;
+constexpr auto retry_pause = 10ms;
 
 class cuda_owner final : public memory_owner {
 public:
@@ -49,6 +57,14 @@ public:
     cuda_dataset made;
     resident_memory out;
     auto fault = uploader_.upload(data, budget_, made);
+    // Runners may still hold what was retired, for their last batches on it.
+    for (duration waited = 0ms;
+         fault && fault->kind == fault_class::oom && waited < retirement_patience;
+         waited += retry_pause) {
+      std::this_thread::sleep_for(retry_pause);
+      made = {};
+      fault = uploader_.upload(data, budget_, made);
+    }
     if (!fault) fault = cuda_fault(share(made, out), "sharing the memory of \"" + data->name + '"');
     if (fault) {
       lost_ = fault->kind == fault_class::sticky || fault->kind == fault_class::no_device;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,16 @@ using ::testing::HasSubstr;
 using testing::sample_batches;
 
 const steady_clock_source machine_clock;
+
+/// The machine's clock, which a test can put forward.
+class hurried_clock final : public clock_source {
+public:
+  time_point now() const noexcept override { return machine_clock.now() + ahead_.load(); }
+  void put_forward(duration d) { ahead_ = ahead_.load() + d; }
+
+private:
+  std::atomic<duration> ahead_{duration::zero()};
+};
 
 /// Waits until `condition` holds; false if it does not within ten seconds.
 template <class Condition>
@@ -57,7 +68,7 @@ protected:
 
   void open(process_device_options options) {
     gpu.reset();
-    auto made = make_process_device(std::move(options), faults, machine_clock);
+    auto made = make_process_device(std::move(options), faults, clock);
     ASSERT_TRUE(made) << made.error().message;
     gpu = std::move(*made);
     gpu->listen([this](const device_event& event) {
@@ -107,6 +118,7 @@ protected:
     return all;
   }
 
+  hurried_clock clock;
   fault_points faults;
   std::mutex mutex;
   std::vector<device_event> events;
@@ -248,6 +260,21 @@ TEST_F(process_device_test, says_why_a_gpu_cannot_be_used) {
   const auto no_program = make_process_device(std::move(missing), faults, machine_clock);
   ASSERT_FALSE(no_program);
   EXPECT_THAT(no_program.error().message, HasSubstr("/nowhere/engram"));
+}
+
+TEST_F(process_device_test, an_owner_that_refuses_a_dataset_is_not_slow) {
+  auto small = options_for("sim:rtx3060");
+  small.vram_safety_margin = 0.000001; // 12 KB, and an owner takes whole pieces of 2 MB
+  open(std::move(small));
+  ASSERT_TRUE(wait_for_standby());
+  const auto owner = pid_of("owner");
+  const auto refused = gpu->publish(work.collection(100, 16));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ec::resource_exhausted);
+  clock.put_forward(1h);
+  for (int i = 0; i < 5; ++i) // the device's thread looks around in between
+    EXPECT_FALSE(run(work.similarity()).fault);
+  EXPECT_EQ(pid_of("owner"), owner);
 }
 
 // -- deaths --
