@@ -36,9 +36,8 @@ struct device_run {
   time_point dispatched;
   time_point limit; ///< past it the run is late
   double predicted_seconds = 0;
-  bool late = false; ///< the limit has passed and was reported
-  std::size_t other_device =
-      0; ///< shadow: who answered first; reference: the GPU that will repeat it
+  bool late = false;             ///< the limit has passed and was reported
+  std::size_t other_device = 0;  ///< shadow: who answered first
   time_point other_dispatched{}; ///< shadow: when the other one was given the batch
   std::size_t late_gpu = 0; ///< primary, once its batch is hedged: the GPU that was late; 0: none
   std::shared_ptr<const std::vector<item_output>>

@@ -47,8 +47,7 @@ void router_logic::follow_verification_options() {
   core_.verification.set_limits(verification_limits_of(*options_));
 }
 
-// -- answers that are repeated
-// -------------------------------------------------------------------------------------
+// -- answers that are repeated --
 
 /// Keeps a copy of what a GPU is about to answer, if the CPU is to check it.
 void router_logic::maybe_check(const device_run& run, const std::vector<item_output>& outputs) {
@@ -112,8 +111,7 @@ void router_logic::on_lost_shadow(const device_run& run) {
   if (run.device == 0) core_.verification.on_unfinished_check(run.other_device);
 }
 
-// -- canaries
-// ------------------------------------------------------------------------------------------------------
+// -- canaries --
 
 void router_logic::start_canaries() {
   const auto now = core_.clock.now();
@@ -147,8 +145,7 @@ std::optional<time_point> router_logic::next_check() const {
   return next ? std::min(*next, waiting.front().due) : waiting.front().due;
 }
 
-// -- findings
-// ------------------------------------------------------------------------------------------------------
+// -- findings --
 
 /// `run` repeated what another device had answered and came to something else. Of the two, the GPU
 /// is the one that is not trusted.

@@ -28,7 +28,7 @@ public:
   std::optional<time_point> next_due();
 
 private:
-  // -- dispatching: router_logic.cpp -------------------------------------------------------------
+  // -- dispatching: router_logic.cpp --
   void follow_options();
   void rebuild_alarms();
   void start_what_can_wait();
@@ -44,7 +44,7 @@ private:
   std::optional<double> predict(const work_batch& batch, std::size_t device) const;
   void strike(batch_id batch);
 
-  // -- what comes back: router_results.cpp -------------------------------------------------------
+  // -- what comes back: router_results.cpp --
   void on_report(run_report& report);
   void on_success(const device_run& run, run_report& report);
   void on_fault(const device_run& run, const device_fault& fault);
@@ -60,8 +60,7 @@ private:
   void tell(device_report::kind what, const device_run& run, bool good, const std::string& cause,
             double device_seconds = 0);
 
-  // -- shadow runs: router_shadows.cpp
-  // -------------------------------------------------------------
+  // -- shadow runs: router_shadows.cpp --
   bool maybe_shadow(const device_run& run, route_reason reason,
                     const std::vector<item_output>& outputs);
   void start_shadow(const device_run& answered, std::size_t device,
@@ -73,8 +72,7 @@ private:
   void start_known_answer(std::size_t device);
   std::shared_ptr<work_batch> known_answer_batch(std::size_t device);
 
-  // -- checks and canaries: router_checks.cpp
-  // ------------------------------------------------------
+  // -- checks and canaries: router_checks.cpp --
   void follow_verification_options();
   void maybe_check(const device_run& run, const std::vector<item_output>& outputs);
   bool has_room_for_check(const work_batch& batch) const;

@@ -9,9 +9,6 @@ namespace engram {
 
 namespace {
 
-// What a slot keeps of its memory between batches; only rare batches are larger.
-constexpr std::size_t kept_bytes = 64u << 20;
-
 constexpr std::size_t head_bytes = (sizeof(host_segment) + 4095) / 4096 * 4096;
 
 } // namespace

@@ -99,6 +99,9 @@ struct host_segment {
 /// One end of a channel. Thread-safe but for what one slot's user does with it.
 class host_channel {
 public:
+  /// What a slot keeps of its memory between batches; only rare batches are larger.
+  static constexpr std::size_t kept_bytes = 64u << 20;
+
   /// `slots` at most host_segment::most_slots, of `slot_bytes` each, which take room as they are
   /// used. The events wake the two sides.
   static result<host_channel> create(std::uint32_t slots, std::size_t slot_bytes,

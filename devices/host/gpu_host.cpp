@@ -287,6 +287,7 @@ private:
   // Of each slot, which takes as much memory: 512 queries of 1,024 numbers. What is larger is
   // copied once more.
   static constexpr std::size_t pinned_bytes = 2u << 20;
+  static_assert(pinned_bytes <= host_channel::kept_bytes, "pinned pages are not given back");
   // A ring that got lost costs no more than this.
   static constexpr int longest_sleep_ms = 20;
 

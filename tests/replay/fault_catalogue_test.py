@@ -29,9 +29,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 REQUESTS = 1_000_000
 SEEDS = (2024, 2025)
 OVERDUE_SHARE = 0.0001
-# `actor.supervisor=exit` comes last, and only what is asked for after it may fail: 100 ms of the load, with room for
-# a machine that is late to see it, and a few batches of a CPU that fails with nothing behind it.
-ERROR_SHARE = 0.01
+# What may fail, by the word in its error, and how much of all. `actor.supervisor=exit` comes last, and what is asked for
+# after it fails: 100 ms of the load, with room for a machine that is late to see it. Nothing stands behind the CPU.
+MAY_FAIL = {"supervisor": 0.01, "cpu.launch": 0.0001, "deadline": 0.0005}
 
 
 def catalogue():
@@ -84,7 +84,9 @@ def replayed(seed):
     assert not any(counted.values()), counted
     assert promises["sent"] >= REQUESTS, promises
     assert promises["overdue_share"] < OVERDUE_SHARE, promises
-    assert total["errors"] <= ERROR_SHARE * total["sent"], found["errors"]
+    for error in found["errors"]:
+        share = sum(share for word, share in MAY_FAIL.items() if word in error["example"])
+        assert error["count"] <= share * total["sent"], error
     refused = [each for each in found["faults"] if each["refusal"]]
     assert not refused, refused
     return {each for mark in found["faults"] if mark["fired"] > 0 for each in armed(mark["fault"])}

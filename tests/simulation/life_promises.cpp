@@ -33,9 +33,7 @@ void life::on_begin(std::size_t device, const work_batch_ptr& batch) {
   for (const auto& [id, run] : core().ledger.runs())
     if (run.batch == batch && run.device == device && id > last) {
       last = id;
-      kind = run.kind == run_kind::primary  ? "batch"
-             : run.kind == run_kind::shadow ? "shadow copy of batch"
-                                            : "known-answer batch";
+      kind = run.kind == run_kind::primary ? "batch" : "shadow copy of batch";
     }
   tale_.add(name_of(device), "begins " + kind + " " + std::to_string(batch->id) + ": " +
                                  std::string{to_string(batch->op)} + ", " +
