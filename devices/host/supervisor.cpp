@@ -118,7 +118,10 @@ void host_supervisor::look_for_the_dead() {
     // The socket of a process that was killed closes long before its GPU's context is gone.
     if (!process.is_gone && (process.is_silent || process.child.has_ended())) {
       hear(process); // it may have said why
-      if (process.trouble.empty()) process.trouble = "its process ended";
+      if (process.trouble.empty()) {
+        process.trouble = "its process ended";
+        if (!process.greeted) note_trouble(processes_.ended_early());
+      }
       bury(process, process.greeted ? "exit" : "start");
     }
   processes_.bury_the_ended();
@@ -204,11 +207,17 @@ void host_supervisor::tell_policy_if_ready(host_process& process) {
 
 /// A child process could not be started, or cannot use the GPU.
 void host_supervisor::complain(const std::string& why) {
+  tell(device_event::kind::note, "start", options_.name + " cannot start a child process: " + why);
+  note_trouble(why);
+}
+
+/// Ends the wait for a first runner: what a first child cannot do is mostly a wrong path or a wrong
+/// driver. Later it is no error.
+void host_supervisor::note_trouble(const std::string& why) {
   {
     const std::lock_guard lock(mutex_);
     if (first_trouble_.empty()) first_trouble_ = why;
   }
-  tell(device_event::kind::note, "start", options_.name + " cannot start a child process: " + why);
   opened_.notify_all();
 }
 

@@ -66,6 +66,7 @@ private:
   void on_owner_facts(const host_ready& facts);
   void tell_policy_if_ready(host_process& process);
   void complain(const std::string& why);
+  void note_trouble(const std::string& why);
   void tell(device_event::kind what, std::string_view cause, std::string message);
   void update_list();
 
@@ -82,7 +83,7 @@ private:
   device_listener listener_;
   std::vector<device_process> process_list_;
   time_point settled_at_{};
-  std::string first_trouble_; ///< why a child could not be started or used
+  std::string first_trouble_; ///< why a child could not be started or used, or that it ended
   std::atomic<std::uint64_t> used_bytes_{0}, budget_bytes_{0};
 };
 
