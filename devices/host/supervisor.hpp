@@ -59,6 +59,7 @@ private:
   void lose(host_id id, std::string_view cause);
   void call_restored_once_it_answers();
   void bury(host_process& process, std::string_view cause);
+  bool bury_if_lost(host_process& process);
   void look_for_the_dead();
   void hear(host_process& process);
   void on_message(host_process& process, host_message& message);
