@@ -29,10 +29,14 @@ result<void> host_processes::start(host_id id, host_role role, std::uint64_t hel
   if (!hello) return std::move(hello).error();
   auto child = host_child::start(options_.program);
   if (!child) return std::move(child).error();
-  if (!send(child->socket(), hello->message)) return error{ec::unavailable, "its socket is closed"};
+  if (!send(child->socket(), hello->message)) return error{ec::unavailable, ended_early()};
   processes_.push_back(
       {.id = id, .role = role, .child = std::move(*child), .link = std::move(hello->link)});
   return {};
+}
+
+std::string host_processes::ended_early() const {
+  return options_.program + " gpu-host ended before it was ready for " + options_.name + '.';
 }
 
 /// Returns what a new child is told, with the channel of a runner.

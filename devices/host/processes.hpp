@@ -52,6 +52,8 @@ public:
   /// Starts a process and tells it what it is; `held_bytes` of the GPU hold data already. The error
   /// says why there is none.
   result<void> start(host_id id, host_role role, std::uint64_t held_bytes);
+  /// Returns one sentence about a process that has ended without a word.
+  std::string ended_early() const;
   void kill(host_id id, std::string_view cause);
   host_process* find(host_id id);
   /// Forgets those that are gone and have ended.

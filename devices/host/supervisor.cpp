@@ -88,10 +88,7 @@ bool host_supervisor::collect() {
   for (auto& process : processes_) {
     if (!process.link || process.is_gone) continue;
     if (batches_.collect(*process.link)) any = true;
-    if (!process.link->is_lost()) continue;
-    any = true;
-    process.trouble = process.link->loss();
-    bury(process, "sticky");
+    if (bury_if_lost(process)) any = true;
   }
   if (any) batches_.dispatch_waiting();
   return any;
@@ -113,12 +110,25 @@ void host_supervisor::on_news(const host_processes::news& news) {
   look_for_the_dead();
 }
 
+/// Returns true if `process` is a runner that says that it is lost: it is about to end.
+bool host_supervisor::bury_if_lost(host_process& process) {
+  if (!process.link || !process.link->is_lost()) return false;
+  process.trouble = process.link->loss();
+  bury(process, "sticky");
+  return true;
+}
+
 void host_supervisor::look_for_the_dead() {
   for (auto& process : processes_)
     // The socket of a process that was killed closes long before its GPU's context is gone.
     if (!process.is_gone && (process.is_silent || process.child.has_ended())) {
-      hear(process); // it may have said why
-      if (process.trouble.empty()) process.trouble = "its process ended";
+      // It may have said why, either way, just before it ended.
+      if (bury_if_lost(process)) continue;
+      hear(process);
+      if (process.trouble.empty()) {
+        process.trouble = "its process ended";
+        if (!process.greeted) note_trouble(processes_.ended_early());
+      }
       bury(process, process.greeted ? "exit" : "start");
     }
   processes_.bury_the_ended();
@@ -204,11 +214,17 @@ void host_supervisor::tell_policy_if_ready(host_process& process) {
 
 /// A child process could not be started, or cannot use the GPU.
 void host_supervisor::complain(const std::string& why) {
+  tell(device_event::kind::note, "start", options_.name + " cannot start a child process: " + why);
+  note_trouble(why);
+}
+
+/// Ends the wait for a first runner: what a first child cannot do is mostly a wrong path or a wrong
+/// driver. Later it is no error.
+void host_supervisor::note_trouble(const std::string& why) {
   {
     const std::lock_guard lock(mutex_);
     if (first_trouble_.empty()) first_trouble_ = why;
   }
-  tell(device_event::kind::note, "start", options_.name + " cannot start a child process: " + why);
   opened_.notify_all();
 }
 

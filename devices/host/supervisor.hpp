@@ -59,6 +59,7 @@ private:
   void lose(host_id id, std::string_view cause);
   void call_restored_once_it_answers();
   void bury(host_process& process, std::string_view cause);
+  bool bury_if_lost(host_process& process);
   void look_for_the_dead();
   void hear(host_process& process);
   void on_message(host_process& process, host_message& message);
@@ -66,6 +67,7 @@ private:
   void on_owner_facts(const host_ready& facts);
   void tell_policy_if_ready(host_process& process);
   void complain(const std::string& why);
+  void note_trouble(const std::string& why);
   void tell(device_event::kind what, std::string_view cause, std::string message);
   void update_list();
 
@@ -82,7 +84,7 @@ private:
   device_listener listener_;
   std::vector<device_process> process_list_;
   time_point settled_at_{};
-  std::string first_trouble_; ///< why a child could not be started or used
+  std::string first_trouble_; ///< why a child could not be started or used, or that it ended
   std::atomic<std::uint64_t> used_bytes_{0}, budget_bytes_{0};
 };
 

@@ -262,6 +262,21 @@ TEST_F(process_device_test, says_why_a_gpu_cannot_be_used) {
   EXPECT_THAT(no_program.error().message, HasSubstr("/nowhere/engram"));
 }
 
+TEST_F(process_device_test, says_at_once_that_its_first_children_end) {
+  const auto begun = std::chrono::steady_clock::now();
+  auto wrong = options_for("sim:h100");
+  wrong.program = "/bin/false";
+  const auto no_host = make_process_device(std::move(wrong), faults, machine_clock);
+  ASSERT_FALSE(no_host);
+  EXPECT_EQ(no_host.error().code, ec::unavailable);
+  EXPECT_EQ(no_host.error().message, "/bin/false gpu-host ended before it was ready for gpu0.");
+  arm("gpu0.start=exit");
+  const auto dying = make_process_device(options_for("sim:h100"), faults, machine_clock);
+  ASSERT_FALSE(dying);
+  EXPECT_THAT(dying.error().message, HasSubstr("ended before it was ready for gpu0."));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, host_limits{}.start_timeout / 2);
+}
+
 TEST_F(process_device_test, an_owner_that_refuses_a_dataset_is_not_slow) {
   auto small = options_for("sim:rtx3060");
   small.vram_safety_margin = 0.000001; // 12 KB, and an owner takes whole pieces of 2 MB
