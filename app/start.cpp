@@ -1,4 +1,5 @@
 #include "engram/app/commands.hpp"
+#include "engram/app/event_printer.hpp"
 #include "engram/app/signals.hpp"
 #include "engram/app/stored_datasets.hpp"
 #include "engram/app/table.hpp"
@@ -14,6 +15,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 namespace engram {
 
@@ -58,13 +60,14 @@ public:
     auto started = pipeline::start(config_.values.pipeline);
     if (!started) return report_start_error(started.error());
     pipe_ = std::move(*started);
-    if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
+    if (const auto usable = check_faults(); !usable) return report_usage_error(usable.error());
     // Loading measures the devices, and its figures should be those of good days.
     pipe_->disarm_faults();
     auto listening = http_server::start(*pipe_, config_.values.server);
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
+    events_.emplace(*pipe_);
     result<void> loaded;
     run_watchfully([&] { loaded = load_datasets(); },
                    [](int signal) {
@@ -72,12 +75,12 @@ public:
                      spdlog::warn("asked to end while the datasets were loading");
                      std::_Exit(exit_run_time);
                    });
-    if (!loaded) return report_run_time_error(loaded.error());
+    if (!loaded) return report_trouble(loaded.error());
     if (const auto armed = pipe_->arm_faults(config_.values.pipeline.faults.points); !armed)
       return report_usage_error(armed.error());
     if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
     server_->hold_readiness({});
-    log_what_is_missing();
+    events_->catch_up();
     if (config_.values.pipeline.faults.admin_enabled)
       spdlog::warn("faults.admin_enabled: whoever reaches {} can break this pipeline on purpose",
                    server_->address());
@@ -86,12 +89,31 @@ public:
   }
 
 private:
-  /// Arms what $ENGRAM_FAILPOINTS says.
-  result<void> arm_faults() {
+  /// Returns the settings of $ENGRAM_FAILPOINTS.
+  static std::vector<std::string> given_faults() {
     const char* variable = std::getenv("ENGRAM_FAILPOINTS");
-    const auto armed = pipe_->arm_faults(split_fault_settings(variable ? variable : ""));
-    if (!armed) return error{armed.error().code, "ENGRAM_FAILPOINTS: " + armed.error().message};
+    return split_fault_settings(variable ? variable : "");
+  }
+  static error of_failpoints(const error& why) {
+    return {why.code, "ENGRAM_FAILPOINTS: " + why.message};
+  }
+  /// Tells before the datasets are loaded what would be wrong after it.
+  result<void> check_faults() const {
+    for (const auto& setting : given_faults())
+      if (const auto possible = pipe_->check_fault(setting); !possible)
+        return of_failpoints(possible.error());
     return {};
+  }
+  result<void> arm_faults() {
+    if (const auto armed = pipe_->arm_faults(given_faults()); !armed)
+      return of_failpoints(armed.error());
+    return {};
+  }
+
+  /// Says why the daemon ends, below what led to it.
+  int report_trouble(const error& why) {
+    events_->catch_up();
+    return report_run_time_error(why);
   }
 
   result<void> load_datasets() {
@@ -113,13 +135,6 @@ private:
                    shape_of(*what), to_seconds(std::chrono::steady_clock::now() - begin));
     }
     return {};
-  }
-
-  /// Says what does not run where it was wanted: a GPU, or a dataset on one.
-  void log_what_is_missing() {
-    for (const auto& event : pipe_->events())
-      if (event.kind == "unavailable" || event.detail.starts_with("not resident"))
-        spdlog::info("{}: {}", event.subject, event.detail);
   }
 
   void announce() {
@@ -190,7 +205,7 @@ private:
   /// with errors only, for ever.
   int end_unsupervised() {
     server_->hold_readiness("unavailable");
-    const int code = report_run_time_error(
+    const int code = report_trouble(
         {ec::unavailable, "the supervisor of the actors died: what was pending was answered with "
                           "errors, and the process ends; start it again"});
     const auto stop = [&] {
@@ -214,11 +229,13 @@ private:
     };
     run_watchfully(stop, [this](int signal) {
       if (signal == SIGHUP) return;
+      events_->catch_up();
       spdlog::warn("asked again: ending at once with {} requests unanswered",
                    pipe_->health().in_flight);
       std::_Exit(exit_run_time);
     });
     const auto counts = pipe_->counts();
+    events_->catch_up();
     spdlog::info("stopped: {} requests accepted, {} answered", counts.accepted, counts.answered);
     if (!all_served)
       spdlog::warn("not every request could be served within server.drain_timeout_ms");
@@ -229,12 +246,13 @@ private:
   configuration config_;
   std::unique_ptr<pipeline> pipe_;
   std::unique_ptr<http_server> server_;
+  std::optional<event_printer> events_; ///< from when the door is open; after pipe_, which it reads
 };
 
 int run_start(const common_options& common) {
   hold_signals({SIGINT, SIGTERM, SIGHUP});
   spdlog::set_default_logger(spdlog::stderr_color_mt("engram"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%-7l%$ %v");
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v", spdlog::pattern_time_type::utc);
   auto config = load(common);
   if (!config) return report_usage_error(config.error());
   return daemon{common, for_daemon(std::move(*config))}.run();
@@ -258,6 +276,7 @@ void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
                   "accepted, end; a\n"
                   "second one ends at once. SIGHUP: read the configuration again; refused whole if "
                   "anything is wrong.\n"
+                  "Standard error is the log: what was loaded, lost, restored, restarted, one line each.\n"
                   "ENGRAM_FAILPOINTS arms fault points (`engram faults list`). The configuration "
                   "comes from --preset,\n"
                   "--config, ENGRAM_ variables and --KEY VALUE; the later wins.\n\n"

@@ -347,8 +347,12 @@ result<void> pipeline::check_fault(std::string_view setting) const {
 }
 
 void pipeline::disarm_faults() {
-  impl_->core.faults->disarm_all();
-  impl_->core.events.add(impl_->clock.now(), "fault", "all", "off");
+  auto& faults = *impl_->core.faults;
+  const auto sites = faults.list();
+  const bool any = std::any_of(sites.begin(), sites.end(),
+                               [](const auto& site) { return site.setting != "off"; });
+  faults.disarm_all();
+  if (any) impl_->core.events.add(impl_->clock.now(), "fault", "all", "off");
 }
 
 std::vector<fault_points::site_info> pipeline::faults() const {

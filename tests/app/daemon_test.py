@@ -1,17 +1,34 @@
 """`engram start`: what it serves, and how it answers signals."""
 
 import concurrent.futures
+import datetime
 import os
+import pathlib
 import signal
 import socket
 import time
 import unittest
 
-from engram_command import CommandTest, Daemon
+from engram_command import PATIENCE, CommandTest, Daemon
 
 SEARCH = {"collection": "things", "query": [0, 1], "k": 1, "deadline_ms": 30000}
 # Every batch takes this long, so that a signal finds requests in flight.
 SLOW = {"ENGRAM_FAILPOINTS": "cpu.launch=delay(400)"}
+
+
+def children_of(pid):
+    """Returns number and name of each child process."""
+    found = []
+    for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError:  # it has ended
+            continue
+        number, rest = text.split(" (", 1)
+        name, rest = rest.rsplit(") ", 1)
+        if int(rest.split()[1]) == pid:
+            found.append((int(number), name))
+    return sorted(found)
 
 
 class Serving(CommandTest):
@@ -83,7 +100,9 @@ class Serving(CommandTest):
             self.assertEqual(names, ["things"])
 
     def test_a_dataset_that_is_not_there_ends_it_with_3(self):
-        self.assertIn("nothing", self.run_engram(3, "start", "--port", "0", "--datasets.load", "nothing").stderr)
+        done = self.engram("start", "--port", "0", "--datasets.load", "nothing")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr.splitlines()[-1], '^engram: dataset "nothing" cannot be loaded')
 
     def test_a_taken_port_is_one_sentence_and_3(self):
         with socket.socket() as other:
@@ -99,6 +118,41 @@ class Serving(CommandTest):
         done = self.engram("start", "--port", "0", ENGRAM_FAILPOINTS="nowhere=return(oom)")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertRegex(done.stderr.splitlines()[-1], "^engram: ENGRAM_FAILPOINTS: .*nowhere")
+
+
+class Events(CommandTest):
+    """What happens in the pipeline is one line of the log each."""
+
+    def assert_is_now(self, line):
+        stamp, _ = line.split(" ", 1)
+        self.assertRegex(stamp, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(stamp[:-1] + "+00:00")
+        self.assertLess(abs(age.total_seconds()), PATIENCE)
+
+    def test_publications_faults_and_restarts_are_logged(self):
+        with Daemon(self.store, "--gpu.enabled=false", "--faults.admin_enabled=true", TZ="Asia/Tokyo") as daemon:
+            self.assert_is_now(daemon.wait_for_log(" info    publish things: version 1 on cpu"))
+            daemon.request("PUT", "/v1/admin/faults", {"faults": ["actor.batcher=1*exit"]})
+            daemon.wait_for_log(" info    fault actor.batcher: actor.batcher=1*exit")
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+            self.assert_is_now(daemon.wait_for_log(" warning restart batcher: died, starts again"))
+            self.assertEqual(daemon.end(), 0)
+        self.assertEqual(len([line for line in daemon.log if "restart batcher" in line]), 1)
+        self.assertIn("stopped: 1 requests accepted", daemon.log[-1])
+
+    def test_a_gpu_that_is_lost_and_comes_back_is_logged(self):
+        with Daemon(self.store, "--gpu.devices", "sim:h100") as daemon:
+            daemon.wait_for_log("publish things: version 1 on cpu gpu0")
+            for pid, name in children_of(daemon.process.pid):
+                if name == "gpu0-runner":  # the one that serves, and the standby
+                    os.kill(pid, signal.SIGKILL)
+            self.assert_is_now(daemon.wait_for_log(" warning device gpu0: lost (exit): gpu0 lost its runner"))
+            missing = {" info    device gpu0: restored (", " warning breaker gpu0: closed -> open: exit",
+                       " info    breaker gpu0: half_open -> closed: "}
+            while missing:
+                line = daemon.wait_for_log("gpu0: ")
+                missing = {words for words in missing if words not in line}
+            self.assertEqual(daemon.end(), 0)
 
 
 class Signals(CommandTest):
