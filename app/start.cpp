@@ -50,6 +50,10 @@ std::string names(const std::vector<device_health>& devices) {
   return out;
 }
 
+const char* name_of(int signal) {
+  return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
 /// The daemon: a pipeline, its HTTP door, and the signals that steer them.
 class daemon {
 public:
@@ -57,9 +61,11 @@ public:
       : common_(common), config_(std::move(config)) {}
 
   int run() {
-    auto started = pipeline::start(config_.values.pipeline);
-    if (!started) return report_start_error(started.error());
-    pipe_ = std::move(*started);
+    std::optional<result<std::unique_ptr<pipeline>>> started;
+    run_watchfully([&] { started = pipeline::start(config_.values.pipeline); },
+                   [this](int signal) { hear_while_starting(signal, "the devices were opened"); });
+    if (!*started) return report_start_error(started->error());
+    pipe_ = std::move(**started);
     if (const auto usable = check_faults(); !usable) return report_usage_error(usable.error());
     // Loading measures the devices, and its figures should be those of good days.
     pipe_->disarm_faults();
@@ -70,11 +76,7 @@ public:
     events_.emplace(*pipe_);
     result<void> loaded;
     run_watchfully([&] { loaded = load_datasets(); },
-                   [](int signal) {
-                     if (signal == SIGHUP) return; // what is being read is the newest
-                     spdlog::warn("asked to end while the datasets were loading");
-                     std::_Exit(exit_run_time);
-                   });
+                   [this](int signal) { hear_while_starting(signal, "the datasets were loaded"); });
     if (!loaded) return report_trouble(loaded.error());
     if (const auto armed = pipe_->arm_faults(config_.values.pipeline.faults.points); !armed)
       return report_usage_error(armed.error());
@@ -108,6 +110,18 @@ private:
     if (const auto armed = pipe_->arm_faults(given_faults()); !armed)
       return of_failpoints(armed.error());
     return {};
+  }
+
+  /// Ends the process at once: what it has begun is nobody's yet, and its children die with it.
+  void hear_while_starting(int signal, std::string_view unfinished) {
+    if (signal == SIGHUP) {
+      reload_wanted_ = true;
+      return;
+    }
+    if (events_) events_->catch_up();
+    spdlog::info("{}: ending before {}", name_of(signal), unfinished);
+    const bool all_served = !pipe_ || pipe_->health().in_flight == 0;
+    std::_Exit(all_served ? exit_fine : exit_run_time);
   }
 
   /// Says why the daemon ends, below what led to it.
@@ -157,6 +171,7 @@ private:
 
   /// Waits for signals until one has ended the daemon, or nobody can restart what fails any more.
   int steer() {
+    if (reload_wanted_) reload();
     for (;;) {
       const int signal = wait_for_signal(milliseconds{100});
       if (signal == 0) {
@@ -167,8 +182,8 @@ private:
         reload();
         continue;
       }
-      spdlog::info("{}: draining {} requests; a second signal ends at once",
-                   signal == SIGINT ? "SIGINT" : "SIGTERM", pipe_->health().in_flight);
+      spdlog::info("{}: draining {} requests; a second signal ends at once", name_of(signal),
+                   pipe_->health().in_flight);
       return drain();
     }
   }
@@ -244,6 +259,7 @@ private:
 
   const common_options& common_;
   configuration config_;
+  bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
   std::unique_ptr<pipeline> pipe_;
   std::unique_ptr<http_server> server_;
   std::optional<event_printer> events_; ///< from when the door is open; after pipe_, which it reads
@@ -272,20 +288,22 @@ void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
       ->add_option_function<std::string>("--port", flag("server.port"),
                                          "Port to listen on; 0: any free one")
       ->type_name("PORT");
-  command->footer("Routes: GET / lists them. SIGINT and SIGTERM: take nothing new, answer what was "
-                  "accepted, end; a\n"
-                  "second one ends at once. SIGHUP: read the configuration again; refused whole if "
-                  "anything is wrong.\n"
-                  "Standard error is the log: what was loaded, lost, restored, restarted, one line each.\n"
-                  "ENGRAM_FAILPOINTS arms fault points (`engram faults list`). The configuration "
-                  "comes from --preset,\n"
-                  "--config, ENGRAM_ variables and --KEY VALUE; the later wins.\n\n"
-                  "Examples:\n"
-                  "  engram start\n"
-                  "  engram start --config engram.toml --port 0\n"
-                  "  engram start --gpu.devices sim:h100 --set batching.max_wait_ms=2\n"
-                  "  curl -d '{\"collection\":\"wordnet\",\"text\":\"guide dog\",\"k\":3}' "
-                  "localhost:8080/v1/search");
+  command->footer(
+      "Routes: GET / lists them. SIGINT and SIGTERM: take nothing new, answer what was accepted, "
+      "end; a\n"
+      "second one, or one before it is ready, ends at once. SIGHUP: read the configuration again; "
+      "refused\n"
+      "whole if anything is wrong. Standard error is the log: what was loaded, lost, restored, "
+      "restarted.\n"
+      "ENGRAM_FAILPOINTS arms fault points (`engram faults list`). The configuration comes from "
+      "--preset,\n"
+      "--config, ENGRAM_ variables and --KEY VALUE; the later wins.\n\n"
+      "Examples:\n"
+      "  engram start\n"
+      "  engram start --config engram.toml --port 0\n"
+      "  engram start --gpu.devices sim:h100 --set batching.max_wait_ms=2\n"
+      "  curl -d '{\"collection\":\"wordnet\",\"text\":\"guide dog\",\"k\":3}' "
+      "localhost:8080/v1/search");
   command->callback([&common, &exit_code] { exit_code = run_start(common); });
 }
 

@@ -6,10 +6,11 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import time
 import unittest
 
-from engram_command import PATIENCE, CommandTest, Daemon
+from engram_command import COMMAND, PATIENCE, CommandTest, Daemon, clean_environment
 
 SEARCH = {"collection": "things", "query": [0, 1], "k": 1, "deadline_ms": 30000}
 # Every batch takes this long, so that a signal finds requests in flight.
@@ -208,6 +209,46 @@ class Signals(CommandTest):
                 self.assertEqual(daemon.end(signal.SIGINT), 3)
                 self.assertLess(time.monotonic() - began, 5)
                 self.assertIsNotNone(asked.exception())
+
+    def start_slowly(self, *arguments, host):
+        """Returns a daemon that is opening a GPU by running the shell script `host`."""
+        begun, program = self.folder / "begun", self.folder / "slow-host"
+        begun.unlink(missing_ok=True)
+        program.write_text(f"#!/bin/sh\ntouch {begun}\n{host}\n")
+        program.chmod(0o755)
+        process = subprocess.Popen(
+            [COMMAND, "start", "--port", "0", "--gpu.devices", "sim:h100", "--gpu.host.program", program,
+             "--gpu.host.start_timeout_ms=60000", *arguments],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=clean_environment(ENGRAM_DATA_DIR=str(self.store)))
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        end = time.monotonic() + PATIENCE
+        while not begun.exists():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        return process
+
+    def test_a_signal_while_a_gpu_is_being_opened_ends_it_at_once(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = self.start_slowly(host=f"exec cat <&3 >{os.devnull}")  # until its socket ends
+            began = time.monotonic()
+            process.send_signal(number)
+            out, log = process.communicate(timeout=PATIENCE)
+            self.assertLess(time.monotonic() - began, 10)
+            self.assertEqual((process.returncode, out), (0, ""), log)
+            self.assertIn(f"{number.name}: ending before the devices were opened", log)
+
+    def test_sighup_before_it_is_ready_is_heeded_when_it_is(self):
+        file = self.folder / "early.toml"
+        file.write_text("[batching]\nmax_wait_ms = 3\n")
+        process = self.start_slowly("--config", file, host=f'sleep 1; exec {COMMAND} "$@"')
+        file.write_text("[batching]\nmax_wait_ms = 4.5\n")
+        process.send_signal(signal.SIGHUP)
+        self.assertIn("engram is ready", process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, log)
+        self.assertIn("batching.max_wait_ms = 4.5 (was 3)", log)
 
     def test_sighup_takes_a_good_configuration(self):
         file = self.folder / "live.toml"
