@@ -11,8 +11,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -41,6 +44,15 @@ struct asked {
 
 struct interval {
   time_point from, to;
+};
+
+/// The breaker of one GPU, as the log tells of it.
+struct followed_breaker {
+  breaker_state state = breaker_state::closed;
+  time_point proving_since{};
+  /// When the batches were dispatched whose answers are found wrong next.
+  std::deque<time_point> found_wrong;
+  std::optional<time_point> has_to_open; ///< since a wrong answer was found
 };
 
 /// One seed's life. What happens in it is in life.cpp, the requests and what is told of them in
@@ -121,6 +133,12 @@ private:
   /// Whatever has a time of its own was looked at when it came.
   void look_for_overdue();
 
+  /// Notes what the router will find wrong when it hears of this run.
+  void note_finding(std::size_t device, const work_batch_ptr& batch, const run_outcome& outcome);
+  /// A checked answer that is wrong opens the breaker of the GPU that gave it, unless that has been
+  /// open since.
+  void follow_breakers(const pipeline_event& event);
+
   /// Ends all trouble, and sees everything come back.
   void recover();
 
@@ -182,6 +200,8 @@ private:
   std::size_t hold_ups_noted_ = 0;
   std::map<std::size_t, bool> lost_in_upload_; ///< by device: it did not take the last dataset
   std::uint64_t wrong_runs_ = 0;
+  std::uint64_t findings_ = 0; ///< wrong answers that were compared in time
+  std::map<std::string, followed_breaker, std::less<>> breakers_; ///< by GPU
   std::uint64_t last_event_ = 0;
   bool stopped_ = false;
   std::unique_ptr<testing::virtual_actors> actors_; ///< gone before what its answers are written to

@@ -53,6 +53,7 @@ void life::on_end(std::size_t device, const work_batch_ptr& batch, const run_out
     if (device == 0) cpu_failures_[batch->id] += 1;
     return;
   }
+  note_finding(device, batch, outcome);
   const auto right = compute_reference(*batch);
   bool is_wrong = outcome.outputs.size() != right.size();
   for (std::size_t i = 0; i < right.size() && !is_wrong; ++i)
@@ -69,6 +70,40 @@ void life::on_end(std::size_t device, const work_batch_ptr& batch, const run_out
   for (const auto& site : core().faults->list())
     if (kind_of(site.name) == trouble_kind::corruption) made += site.fired;
   if (wrong_runs_ > made) fail(name_of(device) + " computed something wrong by itself");
+}
+
+void life::note_finding(std::size_t device, const work_batch_ptr& batch,
+                        const run_outcome& outcome) {
+  for (const auto& [id, run] : core().ledger.runs()) {
+    if (run.batch != batch || run.device != device || !run.expected) continue;
+    if (outcome.outputs == *run.expected) continue;
+    auto& accused = breakers_[name_of(device > 0 ? device : run.other_device)];
+    accused.found_wrong.push_back(device > 0 ? run.dispatched : run.other_dispatched);
+    if (clock_->now() < run.limit) ++findings_;
+  }
+}
+
+void life::follow_breakers(const pipeline_event& event) {
+  if (event.kind != "breaker" && event.kind != "wrong_answer") return;
+  auto& guard = breakers_[event.subject];
+  if (event.kind == "wrong_answer") {
+    if (guard.found_wrong.empty()) return fail("a wrong answer was found where none was");
+    const auto dispatched = guard.found_wrong.front();
+    guard.found_wrong.pop_front();
+    const bool was_open_since = guard.proving_since > dispatched;
+    if (guard.state != breaker_state::open && !was_open_since && !guard.has_to_open)
+      guard.has_to_open = event.when;
+    return;
+  }
+  if (event.detail.find("-> open") != event.detail.npos) {
+    guard.state = breaker_state::open;
+    guard.has_to_open.reset();
+  } else if (event.detail.find("-> half_open") != event.detail.npos) {
+    guard.state = breaker_state::half_open;
+    guard.proving_since = event.when;
+  } else {
+    guard.state = breaker_state::closed;
+  }
 }
 
 std::string life::riders(const work_batch& batch) const {
@@ -112,6 +147,9 @@ void life::look_for_overdue() {
     if (guard.timer() && *guard.timer() < latest)
       fail(name_of(d) + "'s breaker was not told that its time has come");
   }
+  for (const auto& [name, guard] : breakers_)
+    if (guard.has_to_open && *guard.has_to_open < latest)
+      fail(name + " answered wrong, which was found, and its breaker did not open");
   const auto due = core().windows.due();
   if (due && *due < latest && core().outstanding_batches() < core().capacity())
     fail("a window is overdue although there is room");
@@ -209,6 +247,9 @@ void life::look_at_what_is_left() {
           "pieces of work between actors are");
   if (wrong_runs_ == 0 && core.shadow_mismatches > 0)
     fail("shadow runs differed although nothing was computed wrongly");
+  // Where an actor dies or the clock leaps, a run may be given up as its report comes.
+  if (!world_.actor_deaths && !world_.leaps && core.shadow_mismatches < findings_)
+    fail("wrong answers were compared and not found");
   for (std::size_t d = 0; d < core.workers.size(); ++d) {
     nothing(core.ledger.runs_on(d), "runs on a device are");
     nothing(core.workers[d]->jobs.size() + core.workers[d]->quick_jobs.size(), "jobs are");

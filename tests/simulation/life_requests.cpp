@@ -152,6 +152,7 @@ void life::tell_events() {
     if (event.kind == "restart" && restarts.backoff_ms > 0)
       note_idle(event.when, event.when + from_milliseconds(restarts.max_backoff_ms));
     tale_.add(event.when, event.kind, event.subject + " " + event.detail);
+    follow_breakers(event);
   }
 }
 
