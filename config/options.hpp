@@ -59,7 +59,7 @@ struct gpu_options {
         10; ///< deaths within the period before the GPU has to wait for its breaker; 1..1e6
     double crash_period_ms = 10'000; ///< 1..3.6e6
     double respawn_backoff_ms = 10;  ///< wait before the second start in a row; doubles; 0..60000
-    double max_respawn_backoff_ms = 10'000; ///< 0..3.6e6
+    double max_respawn_backoff_ms = 2'000; ///< 0..3.6e6
   } host;
 
   /// [gpu.verification]: how a GPU that computes wrongly is found.

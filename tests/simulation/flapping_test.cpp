@@ -77,7 +77,7 @@ protected:
       .standby = true,
       .hang_timeout = 1s,
       .start_timeout = 20s,
-      .crashes = {.intensity = 10, .period = 10s, .backoff = 10ms, .max_backoff = 10s}};
+      .crashes = {.intensity = 10, .period = 10s, .backoff = 10ms, .max_backoff = 2s}};
   std::size_t changes = 0;     ///< of the breaker
   std::size_t openings = 0;    ///< of the breaker
   std::size_t waiting = 0;     ///< requests that are not answered
