@@ -128,7 +128,6 @@ public:
 
   /// Pins whole pages, which take memory from now on.
   cudaError_t add(std::span<std::byte> region) {
-    regions_.reserve(regions_.size() + 1);
     const auto code = cudaHostRegister(region.data(), region.size(), cudaHostRegisterPortable);
     if (code == cudaSuccess)
       regions_.push_back(region);

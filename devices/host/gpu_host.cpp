@@ -211,6 +211,8 @@ private:
       slot.fault_message.set(fault.message);
     }
     channel_.complete(number);
+    // The next batch often follows an answer: its bell shall find this process awake.
+    if (spin_wait::is_worthwhile()) channel_.ring_runner();
   }
 
   [[noreturn]] void end_process(const std::string& why) {
@@ -279,9 +281,10 @@ private:
     auto& bell = channel_.head().to_runner;
     if (!bell.fall_asleep(seen)) return;
     pollfd event{channel_.runner_event().get(), POLLIN, 0};
-    poll(&event, 1, longest_sleep_ms);
+    const bool rung = poll(&event, 1, longest_sleep_ms) > 0;
     bell.wake_up();
     clear_event(channel_.runner_event().get());
+    if (rung) spin_.restart();
   }
 
   // Of each slot, which takes as much memory: 512 queries of 1,024 numbers. What is larger is

@@ -61,7 +61,7 @@ private:
   void serve();
   bool do_what_is_due();
   std::uint32_t rings() const { return agenda_.calls() + processes_.rings(); }
-  void wait();
+  void wait(std::uint32_t seen);
   void sleep();
 
   const process_device_options options_;
@@ -120,11 +120,12 @@ void process_device::serve() {
   prctl(PR_SET_TIMERSLACK, 1UL);
   supervisor_.begin();
   while (!stopping_) {
+    const auto seen = rings();
+    const bool collected = supervisor_.collect(); // first: somebody waits for the answers
     supervisor_.act();
-    const bool collected = supervisor_.collect();
     const bool did = do_what_is_due();
     if (collected) spin_.restart();
-    if (!collected && !did) wait();
+    if (!collected && !did) wait(seen);
   }
   // Here, because a child process lives no longer than the thread that started it.
   processes_.end_all();
@@ -140,9 +141,10 @@ bool process_device::do_what_is_due() {
   return was_late || !due.empty();
 }
 
-void process_device::wait() {
-  const auto seen = rings();
-  if (supervisor_.is_busy() && spin_.until([&] { return rings() != seen; })) return;
+/// Waits for a ring that came after `seen` were counted, or until something is due.
+void process_device::wait(std::uint32_t seen) {
+  // Also with nothing on its way: who got an answer often has a next batch.
+  if (spin_.until([&] { return rings() != seen; })) return;
   sleep();
 }
 
