@@ -20,7 +20,7 @@ void host_queue::push(std::uint32_t number) noexcept {
 }
 
 std::optional<std::uint32_t> host_queue::pop(std::uint32_t slots) noexcept {
-  if (empty()) return std::nullopt;
+  if (const auto left = unread(); left == 0 || left > places) return std::nullopt;
   const auto at = read.load(std::memory_order_relaxed);
   const auto number = slot[at % places];
   read.store(at + 1, std::memory_order_release);

@@ -49,7 +49,8 @@ private:
   std::atomic<std::uint32_t> sleeping_{0};
 };
 
-/// A ring buffer of slot numbers with one reader. Writers take turns by a lock of their own.
+/// A ring buffer of slot numbers with one reader. Writers take turns by a lock of their own. The
+/// other process may have written anything here; what follows is for the reader.
 struct host_queue {
   static constexpr std::uint32_t places = 128; ///< more than there are slots
   alignas(64) std::atomic<std::uint32_t> written{0};
@@ -57,10 +58,15 @@ struct host_queue {
   std::array<std::uint32_t, places> slot{};
 
   void push(std::uint32_t number) noexcept;
-  /// Returns the next number; nothing if there is none or it is no slot's.
+  /// Returns the next number; nothing if there is none, if it is no slot's or the queue is broken.
   std::optional<std::uint32_t> pop(std::uint32_t slots) noexcept;
-  bool empty() const noexcept {
-    return written.load(std::memory_order_acquire) == read.load(std::memory_order_relaxed);
+  bool empty() const noexcept { return unread() == 0; }
+  /// Returns true if more is said to be unread than has a place: that is nothing a writer does.
+  bool is_broken() const noexcept { return unread() > places; }
+
+private:
+  std::uint32_t unread() const noexcept {
+    return written.load(std::memory_order_acquire) - read.load(std::memory_order_relaxed);
   }
 };
 

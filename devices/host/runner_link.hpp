@@ -50,6 +50,8 @@ public:
   /// Returns true if it takes no batch until one ends.
   bool is_full() const;
   bool is_lost() const noexcept { return channel_.head().is_lost.load() != 0; }
+  /// Returns true if the runner has written nonsense where it says what it has ended.
+  bool is_broken() const noexcept { return channel_.head().completed.is_broken(); }
   std::string loss() const { return channel_.head().loss.get(); }
   /// Returns true if there is something that was not taken yet.
   bool has_news() const noexcept { return !channel_.head().completed.empty() || is_lost(); }

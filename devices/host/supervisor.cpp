@@ -110,12 +110,22 @@ void host_supervisor::on_news(const host_processes::news& news) {
   look_for_the_dead();
 }
 
-/// Returns true if `process` is a runner that says that it is lost: it is about to end.
+/// Returns true if `process` is a runner that says that it is lost, which is about to end, or one
+/// that is not to be believed any more, which is killed.
 bool host_supervisor::bury_if_lost(host_process& process) {
-  if (!process.link || !process.link->is_lost()) return false;
-  process.trouble = process.link->loss();
-  bury(process, "sticky");
-  return true;
+  if (!process.link) return false;
+  if (process.link->is_lost()) {
+    process.trouble = process.link->loss();
+    bury(process, "sticky");
+    return true;
+  }
+  if (process.link->is_broken()) {
+    processes_.kill(process.id, "broken");
+    process.trouble = "it says that it has ended more batches than it can have";
+    bury(process, "broken");
+    return true;
+  }
+  return false;
 }
 
 void host_supervisor::look_for_the_dead() {

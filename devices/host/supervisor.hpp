@@ -29,7 +29,7 @@ public:
   void begin();
   /// Does what the policy says.
   void act();
-  /// Answers what runners have ended, and finds those that say that they are lost.
+  /// Answers what runners have ended, and finds those that are lost.
   bool collect();
   /// Looks after what is late by now; false if nothing was.
   bool look_for_the_late(time_point now);

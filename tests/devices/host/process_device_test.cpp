@@ -2,9 +2,11 @@
 // answered once, and the device is back.
 
 #include "engram/devices/cpu_device.hpp"
+#include "engram/devices/host/channel.hpp"
 #include "engram/devices/host/process_device.hpp"
 #include "engram/tests/devices/host/sample_batches.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -346,6 +348,42 @@ INSTANTIATE_TEST_SUITE_P(
                       death{"hung_runner", "gpu0.alloc=1*hang", 0, "hung"},
                       death{"sigkill", "", SIGKILL, "exit"}, death{"sigstop", "", SIGSTOP, "hung"}),
     [](const auto& each) { return each.param.name; });
+
+/// Returns the channel of runner `pid`, as that process has it.
+std::optional<shared_memory> channel_of(int pid) {
+  const auto files = "/proc/" + std::to_string(pid) + "/fd";
+  for (const auto& each : std::filesystem::directory_iterator(files)) {
+    std::error_code gone;
+    const auto what = std::filesystem::read_symlink(each.path(), gone).string();
+    if (gone || what.find("engram-channel") == what.npos) continue;
+    auto memory = shared_memory::map(unique_fd{open(each.path().c_str(), O_RDWR)}, true);
+    if (memory) return std::move(*memory);
+  }
+  return std::nullopt;
+}
+
+TEST_F(process_device_test, replaces_a_runner_that_writes_nonsense) {
+  const auto rows = work.collection(200, 32);
+  ASSERT_TRUE(gpu->publish(rows));
+  ASSERT_TRUE(wait_for_standby());
+  const auto runner = pid_of("runner"), standby = pid_of("standby");
+  const auto channel = channel_of(runner);
+  ASSERT_TRUE(channel);
+  auto& said = *reinterpret_cast<host_segment*>(channel->bytes().data());
+  arm("gpu0.alloc=1*hang");
+  auto held = start(work.search(rows)); // goes down with its runner
+  said.completed.written += 1u << 31;
+
+  ASSERT_TRUE(eventually([&] { return count(device_event::kind::restored) == 1; }));
+  EXPECT_EQ(causes(), "broken ");
+  ASSERT_EQ(held.wait_for(10s), std::future_status::ready);
+  const auto outcome = held.get();
+  ASSERT_TRUE(outcome.fault);
+  EXPECT_THAT(outcome.fault->message, HasSubstr("more batches than it can have"));
+  EXPECT_EQ(pid_of("runner"), standby);
+  EXPECT_TRUE(eventually([&] { return kill(runner, 0) != 0; })) << "the runner lives on";
+  expect_right(work.search(rows));
+}
 
 TEST_F(process_device_test, serves_on_while_its_owner_is_killed) {
   const auto rows = work.collection(200, 32);
