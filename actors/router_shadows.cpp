@@ -124,7 +124,6 @@ std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device)
   constexpr std::size_t most_rows = 64;
   constexpr std::size_t most_numbers = 1 << 16;
   auto payload = std::make_shared<work_payload>();
-  auto batch = std::make_shared<work_batch>();
   auto resident = core_.datasets.list();
   std::erase_if(resident, [&](const dataset_ptr& data) {
     return !data->collection() || !core_.workers[device]->device->is_resident(data->key);
@@ -151,11 +150,7 @@ std::shared_ptr<work_batch> router_logic::known_answer_batch(std::size_t device)
     payload->queries.assign(payload->targets.begin(), payload->targets.begin() + 64);
   }
   payload->inverse_norms = {inverse_norm(payload->queries)};
-  batch->op = payload->op;
-  batch->data = payload->data;
-  batch->dim = payload->dim;
-  batch->items = {{payload, 0, payload->items()}};
-  return batch;
+  return whole_batch(payload);
 }
 
 } // namespace engram

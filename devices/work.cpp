@@ -1,6 +1,7 @@
 #include "engram/devices/work.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace engram {
 
@@ -45,6 +46,16 @@ std::uint64_t output_bytes(const work_item& item) noexcept {
 }
 
 } // namespace
+
+std::shared_ptr<work_batch> whole_batch(payload_ptr payload) {
+  auto batch = std::make_shared<work_batch>();
+  batch->op = payload->op;
+  batch->data = payload->data;
+  batch->dim = payload->dim;
+  const auto count = payload->items();
+  batch->items.push_back({std::move(payload), 0, count});
+  return batch;
+}
 
 std::size_t work_payload::items() const noexcept {
   switch (op) {

@@ -76,6 +76,9 @@ struct work_batch {
 
 using work_batch_ptr = std::shared_ptr<const work_batch>;
 
+/// Returns the batch of one whole payload, not numbered yet.
+std::shared_ptr<work_batch> whole_batch(payload_ptr payload);
+
 /// The answer to one work_item.
 struct item_output {
   std::vector<hit>

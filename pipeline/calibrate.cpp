@@ -68,12 +68,7 @@ void calibrate(pipeline_core& core, std::size_t index, operation op, const datas
   bool warm = false;
   for (const std::size_t items :
        {std::size_t{1}, std::size_t{1}, std::size_t{16}, std::size_t{64}}) {
-    auto batch = std::make_shared<work_batch>();
-    const auto payload = sample(op, data, items);
-    batch->op = op;
-    batch->data = data;
-    batch->dim = payload->dim;
-    batch->items = {{payload, 0, payload->items()}};
+    const auto batch = whole_batch(sample(op, data, items));
     const auto seconds = measure(on, batch);
     if (!seconds) return;
     // The first run pays for cold caches and scratch memory.

@@ -86,12 +86,7 @@ work_batch batch_of(const request& what, const dataset_ptr& data) {
   const auto queries = payload->query_rows();
   for (std::size_t q = 0; q < queries.rows(); ++q)
     payload->inverse_norms.push_back(inverse_norm(queries.row(q)));
-  work_batch batch;
-  batch.op = payload->op;
-  batch.data = data;
-  batch.dim = payload->dim;
-  batch.items.push_back({payload, 0, payload->items()});
-  return batch;
+  return *whole_batch(payload);
 }
 
 std::optional<std::string> difference(operation op, const item_output& got,

@@ -33,12 +33,7 @@ work_batch_ptr search(const dataset_ptr& data, std::size_t queries) {
   payload->queries = bench::random_floats(queries * dim, 7);
   for (std::size_t q = 0; q < queries; ++q)
     payload->inverse_norms.push_back(inverse_norm(payload->query_rows().row(q)));
-  auto batch = std::make_shared<work_batch>();
-  batch->op = operation::search;
-  batch->data = data;
-  batch->dim = dim;
-  batch->items = {{payload, 0, queries}};
-  return batch;
+  return whole_batch(payload);
 }
 
 /// Returns the seconds from `run` to `done`; negative if it failed.

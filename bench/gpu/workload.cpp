@@ -101,12 +101,9 @@ std::vector<work_batch_ptr> make_batches(const work_shape& shape, const dataset_
   for (std::uint64_t seed = 1; seed <= count && bytes < most_bytes; ++seed) {
     const auto payload = make_payload(shape, data, seed);
     bytes += bytes_of(*payload);
-    batches.push_back(std::make_shared<const work_batch>(
-        work_batch{.id = seed,
-                   .op = shape.op,
-                   .data = data,
-                   .dim = payload->dim,
-                   .items = {{.payload = payload, .first = 0, .count = payload->items()}}}));
+    auto batch = whole_batch(payload);
+    batch->id = seed;
+    batches.push_back(std::move(batch));
   }
   return batches;
 }

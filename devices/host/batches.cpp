@@ -14,11 +14,7 @@ work_batch_ptr make_probe() {
   payload->op = operation::similarity;
   payload->dim = 1;
   payload->queries = payload->targets = payload->inverse_norms = {1.0f};
-  auto batch = std::make_shared<work_batch>();
-  batch->op = payload->op;
-  batch->dim = payload->dim;
-  batch->items = {{payload, 0, 1}};
-  return batch;
+  return whole_batch(payload);
 }
 
 } // namespace

@@ -32,12 +32,7 @@ work_batch_ptr sample(operation op, const dataset_ptr& data, std::size_t items) 
       for (std::size_t i = 0; i < items; ++i)
         payload->ids.push_back(static_cast<row_id>(i % data->collection()->size()));
   }
-  auto batch = std::make_shared<work_batch>();
-  batch->op = op;
-  batch->data = payload->data;
-  batch->dim = payload->dim;
-  batch->items = {{payload, 0, payload->items()}};
-  return batch;
+  return whole_batch(payload);
 }
 
 result<void> run(device& on, const work_batch_ptr& batch) {

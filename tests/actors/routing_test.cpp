@@ -16,13 +16,9 @@ route_reason reason_of(virtual_pipeline& pipe, const dataset_ptr& data, std::siz
 
 /// Teaches the cost model what a batch of one query costs on both devices, in seconds.
 void teach(virtual_pipeline& pipe, const dataset_ptr& data, double cpu, double gpu) {
-  work_batch one;
-  one.op = operation::search;
-  one.data = data;
-  const auto payload = pipe.search(data);
-  one.items = {{payload, 0, 1}};
-  pipe.core().costs.add({operation::search, 0, data->key}, one.work(), cpu);
-  pipe.core().costs.add({operation::search, 1, data->key}, one.work(), gpu);
+  const auto work = whole_batch(pipe.search(data))->work();
+  pipe.core().costs.add({operation::search, 0, data->key}, work, cpu);
+  pipe.core().costs.add({operation::search, 1, data->key}, work, gpu);
 }
 
 TEST(routing, forced_cpu) {

@@ -146,9 +146,8 @@ inline work_batch_ptr batch_of(std::vector<work_item> items) {
   return batch;
 }
 
-/// Returns the batch of one whole payload.
 inline work_batch_ptr batch_of(const payload_ptr& payload) {
-  return batch_of(std::vector<work_item>{{payload, 0, payload->items()}});
+  return whole_batch(payload);
 }
 
 /// Returns a batch of several items, some of them the parts of one payload.

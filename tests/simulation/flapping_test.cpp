@@ -102,13 +102,9 @@ private:
     work->inverse_norms = {inverse_norm(work->queries)};
     ASSERT_EQ(core.gate.enter(), admission_gate::verdict::entered);
     ++waiting;
-    work_batch alone;
-    alone.op = work->op;
-    alone.dim = work->dim;
-    alone.items = {{work, 0, 8}};
     core.inbox.push(std::make_shared<pending_request>(
         ++asked_, work, clock->now(), clock->now() + 400ms, 0, core.desk,
-        [this, right = compute_reference(alone)[0]](const answer& got) {
+        [this, right = compute_reference(*whole_batch(work))[0]](const answer& got) {
           --waiting;
           EXPECT_TRUE(got.ok()) << got.failure.message;
           EXPECT_EQ(got.output, right);

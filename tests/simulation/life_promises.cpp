@@ -13,16 +13,6 @@ namespace {
 /// Longer than any cool-down, back-off, hang and start that a world has.
 constexpr auto time_to_recover = 20s;
 
-/// Returns the right output of items [first, first + count) of `payload`.
-item_output right_output(const payload_ptr& payload, std::size_t first, std::size_t count) {
-  work_batch alone;
-  alone.op = payload->op;
-  alone.data = payload->data;
-  alone.dim = payload->dim;
-  alone.items = {{payload, first, count}};
-  return std::move(compute_reference(alone)[0]);
-}
-
 } // namespace
 
 void life::on_begin(std::size_t device, const work_batch_ptr& batch) {
@@ -199,11 +189,7 @@ void life::forgive_lost_uploads() {
 
 void life::try_devices() {
   for (std::size_t d = 1; d < core().workers.size(); ++d) {
-    auto batch = std::make_shared<work_batch>();
-    const auto payload = similarity(1);
-    batch->op = payload->op;
-    batch->dim = payload->dim;
-    batch->items = {{payload, 0, 1}};
+    const work_batch_ptr batch = whole_batch(similarity(1));
     auto is_right = std::make_shared<bool>(false); // it may answer when nobody waits any more
     core().workers[d]->device->run(batch, [is_right, batch](const run_outcome& outcome) {
       *is_right = !outcome.fault && outcome.outputs == compute_reference(*batch);
@@ -302,7 +288,7 @@ std::string life::judge(std::size_t number) {
   if (it.answered_at > last_moment(it) + slack_) return "was answered too late";
   switch (got.failure.code) {
   case ec::none:
-    if (got.output == right_output(it.payload, 0, it.payload->items())) {
+    if (got.output == compute_reference(*whole_batch(it.payload))[0]) {
       ++report_.right;
       if (world_.is_calm() && got.trace.fell_back) return "fell back in a calm world";
       return {};
