@@ -38,8 +38,9 @@ struct asked {
   time_point answered_at{};
   std::vector<answer> answers; ///< has to end up with exactly one
   bool cancelled = false;
-  bool made_wrong = false; ///< a run of it was corrupted on purpose
-  bool stopped = false;    ///< the pipeline stopped or gave up before it was answered
+  bool made_wrong = false;  ///< a run of it was corrupted on purpose
+  bool cpu_gave_up = false; ///< the CPU failed a batch of it for good
+  bool stopped = false;     ///< the pipeline stopped or gave up before it was answered
 };
 
 struct interval {
@@ -132,6 +133,9 @@ private:
 
   /// Whatever has a time of its own was looked at when it came.
   void look_for_overdue();
+
+  /// Notes whose requests may fail: the CPU has failed their own batch too often.
+  void note_cpu_failure(const work_batch_ptr& batch);
 
   /// Notes what the router will find wrong when it hears of this run.
   void note_finding(std::size_t device, const work_batch_ptr& batch, const run_outcome& outcome);

@@ -12,6 +12,8 @@ namespace {
 
 /// Longer than any cool-down, back-off, hang and start that a world has.
 constexpr auto time_to_recover = 20s;
+/// The CPU may fail a batch so often before its requests fail.
+constexpr int most_cpu_failures = 3;
 
 } // namespace
 
@@ -40,7 +42,7 @@ void life::on_end(std::size_t device, const work_batch_ptr& batch, const run_out
                                  : ""));
   }
   if (outcome.fault) {
-    if (device == 0) cpu_failures_[batch->id] += 1;
+    if (device == 0) note_cpu_failure(batch);
     return;
   }
   note_finding(device, batch, outcome);
@@ -60,6 +62,18 @@ void life::on_end(std::size_t device, const work_batch_ptr& batch, const run_out
   for (const auto& site : core().faults->list())
     if (kind_of(site.name) == trouble_kind::corruption) made += site.fired;
   if (wrong_runs_ > made) fail(name_of(device) + " computed something wrong by itself");
+}
+
+void life::note_cpu_failure(const work_batch_ptr& batch) {
+  const auto is_answer = [&](const auto& each) {
+    return each.second.batch == batch && each.second.device == 0 &&
+           each.second.kind == run_kind::primary;
+  };
+  if (std::ranges::none_of(core().ledger.runs(), is_answer)) return; // a copy, or given up before
+  if (++cpu_failures_[batch->id] < most_cpu_failures) return;
+  for (const auto& item : batch->items)
+    if (const auto found = number_of_.find(item.payload.get()); found != number_of_.end())
+      asked_[found->second]->cpu_gave_up = true;
 }
 
 void life::note_finding(std::size_t device, const work_batch_ptr& batch,
@@ -311,12 +325,9 @@ std::string life::judge(std::size_t number) {
   case ec::unavailable:
     ++report_.refused;
     return it.stopped ? "" : "was told that the pipeline is gone";
-  case ec::internal: {
+  case ec::internal:
     ++report_.failed;
-    const bool cpu_failed =
-        std::ranges::any_of(cpu_failures_, [](const auto& each) { return each.second >= 3; });
-    return cpu_failed ? "" : "failed: " + got.failure.message;
-  }
+    return it.cpu_gave_up ? "" : "failed: " + got.failure.message;
   default:
     return "failed: " + got.failure.message;
   }
