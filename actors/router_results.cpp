@@ -84,10 +84,9 @@ void router_logic::deliver(ledger_entry& entry, const device_run& run, run_repor
 void router_logic::on_fault(const device_run& run, const device_fault& fault) {
   const auto cause = std::string{to_string(fault.kind)};
   if (fault.kind == fault_class::oom && run.device > 0) core_.numbers.count_oom(run.device);
-  if (!run.late) {
-    const bool fatal = fault.kind == fault_class::sticky || fault.kind == fault_class::no_device;
-    tell(fatal ? device_report::kind::fatal : device_report::kind::outcome, run, false, cause);
-  }
+  if (!run.late)
+    tell(is_loss(fault) ? device_report::kind::fatal : device_report::kind::outcome, run, false,
+         cause);
   auto* entry = core_.ledger.find(run.batch->id);
   // Of a late run the CPU was asked when its limit passed.
   if (!entry || run.late) return on_hedge_lost(run, hedge_fate::failed);

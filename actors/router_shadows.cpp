@@ -75,10 +75,8 @@ void router_logic::judge_shadow(const device_run& run, const run_report& report)
   if (outcome.fault) {
     on_lost_shadow(run);
     if (run.late) return; // judged when its limit passed
-    const auto fatal =
-        outcome.fault->kind == fault_class::sticky || outcome.fault->kind == fault_class::no_device;
-    return tell(!half_open && fatal ? device_report::kind::fatal : verdict, run, false,
-                std::string{to_string(outcome.fault->kind)});
+    return tell(!half_open && is_loss(*outcome.fault) ? device_report::kind::fatal : verdict, run,
+                false, std::string{to_string(outcome.fault->kind)});
   }
   core_.numbers.count_check(run.device > 0 ? run.device : run.other_device);
   if (outcome.outputs != *run.expected) return on_wrong_answer(run, report);

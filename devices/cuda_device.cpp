@@ -56,11 +56,6 @@ private:
   std::atomic<bool>& flag_;
 };
 
-/// Returns true if `fault` means that the device is lost.
-bool is_loss(const device_fault& fault) noexcept {
-  return fault.kind == fault_class::sticky || fault.kind == fault_class::no_device;
-}
-
 /// One batch on its way through the device.
 struct job {
   work_batch_ptr batch;

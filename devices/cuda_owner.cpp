@@ -67,7 +67,7 @@ public:
     }
     if (!fault) fault = cuda_fault(share(made, out), "sharing the memory of \"" + data->name + '"');
     if (fault) {
-      lost_ = fault->kind == fault_class::sticky || fault->kind == fault_class::no_device;
+      lost_ = is_loss(*fault);
       const auto code = fault->kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
       return error{code, name_ + " could not take the dataset: " + fault->message};
     }

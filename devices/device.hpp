@@ -30,6 +30,11 @@ struct device_fault {
   bool injected = false; ///< by a fault point: nothing is really broken
 };
 
+/// Returns true if the device is lost, and not just a batch.
+inline bool is_loss(const device_fault& fault) noexcept {
+  return fault.kind == fault_class::sticky || fault.kind == fault_class::no_device;
+}
+
 /// Where a batch's time on the device went, in seconds. `device_seconds` is the time the device was
 /// occupied: what cost predictions learn from. A simulated device reports its profile's time.
 struct device_times {

@@ -204,8 +204,7 @@ private:
     if (outcome.fault) {
       const auto& fault = *outcome.fault;
       // This process never gets its GPU back: say so and make room for another one.
-      if (fault.kind == fault_class::sticky || fault.kind == fault_class::no_device)
-        end_process(fault.message);
+      if (is_loss(fault)) end_process(fault.message);
       slot.fault = fault.kind;
       slot.injected = fault.injected;
       slot.fault_message.set(fault.message);
