@@ -1,5 +1,9 @@
 #include "engram/devices/device.hpp"
 
+#include <future>
+#include <memory>
+#include <utility>
+
 namespace engram {
 
 std::string_view to_string(fault_class kind) noexcept {
@@ -32,6 +36,16 @@ std::string_view to_string(device_kind kind) noexcept {
     return "simulated";
   }
   return "cpu";
+}
+
+std::optional<run_outcome> run_and_wait(device& on, work_batch_ptr batch, duration patience) {
+  // Shared, because the answer may come when nobody waits any more.
+  auto answered = std::make_shared<std::promise<run_outcome>>();
+  auto future = answered->get_future();
+  on.run(std::move(batch),
+         [answered](run_outcome outcome) { answered->set_value(std::move(outcome)); });
+  if (future.wait_for(patience) != std::future_status::ready) return std::nullopt;
+  return future.get();
 }
 
 } // namespace engram

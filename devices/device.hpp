@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engram/base/clock.hpp"
 #include "engram/base/error.hpp"
 #include "engram/devices/work.hpp"
 
@@ -126,5 +127,8 @@ public:
   /// Returns the child processes that it keeps now; none when it works in this process.
   virtual std::vector<device_process> processes() const { return {}; }
 };
+
+/// Runs `batch` and waits for its outcome; nothing if there is none within `patience`.
+std::optional<run_outcome> run_and_wait(device& on, work_batch_ptr batch, duration patience);
 
 } // namespace engram

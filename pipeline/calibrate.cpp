@@ -3,7 +3,6 @@
 #include "engram/kernels/cosine.hpp"
 
 #include <algorithm>
-#include <future>
 #include <memory>
 #include <optional>
 
@@ -54,13 +53,9 @@ payload_ptr sample(operation op, const dataset_ptr& data, std::size_t items) {
 
 /// Returns the seconds the device was occupied, or nothing if it failed or was too slow.
 std::optional<double> measure(device& on, const work_batch_ptr& batch) {
-  auto answered = std::make_shared<std::promise<run_outcome>>();
-  auto future = answered->get_future();
-  on.run(batch, [answered](run_outcome outcome) { answered->set_value(std::move(outcome)); });
-  if (future.wait_for(patience) != std::future_status::ready) return std::nullopt;
-  const auto outcome = future.get();
-  if (outcome.fault) return std::nullopt;
-  return outcome.times.device_seconds;
+  const auto outcome = run_and_wait(on, batch, patience);
+  if (!outcome || outcome->fault) return std::nullopt;
+  return outcome->times.device_seconds;
 }
 
 void calibrate(pipeline_core& core, std::size_t index, operation op, const dataset_ptr& data) {

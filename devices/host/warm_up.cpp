@@ -1,7 +1,6 @@
 #include "engram/devices/host/warm_up.hpp"
 
 #include <chrono>
-#include <future>
 #include <memory>
 #include <vector>
 
@@ -36,13 +35,9 @@ work_batch_ptr sample(operation op, const dataset_ptr& data, std::size_t items) 
 }
 
 result<void> run(device& on, const work_batch_ptr& batch) {
-  auto answered = std::make_shared<std::promise<run_outcome>>();
-  auto future = answered->get_future();
-  on.run(batch, [answered](run_outcome outcome) { answered->set_value(std::move(outcome)); });
-  if (future.wait_for(patience) != std::future_status::ready)
-    return error{ec::unavailable, on.info().name + " does not answer."};
-  if (const auto outcome = future.get(); outcome.fault)
-    return error{ec::unavailable, outcome.fault->message};
+  const auto outcome = run_and_wait(on, batch, patience);
+  if (!outcome) return error{ec::unavailable, on.info().name + " does not answer."};
+  if (outcome->fault) return error{ec::unavailable, outcome->fault->message};
   return {};
 }
 
