@@ -11,12 +11,6 @@ using namespace engram::testing;
 
 using act = scripted_device::act;
 
-std::uint64_t times_fired(virtual_pipeline& pipe, std::string_view site) {
-  for (const auto& each : pipe.core().faults->list())
-    if (each.name == site) return each.fired;
-  return 0;
-}
-
 // -- handlers --
 
 TEST(actor_sites, are_there_for_every_actor_and_every_lane) {
@@ -40,14 +34,8 @@ TEST_P(held_up_actor, delays_requests_by_that_time_and_costs_none) {
   const auto data = pipe.publish();
   pipe.arm(std::string{GetParam()} + "=1*delay(3)");
   const auto start = pipe.clock.now();
-  for (std::size_t i = 0; i < 20; ++i) {
-    pipe.submit(pipe.search(data, 1, i));
-    pipe.advance(100us);
-  }
-  pipe.advance(100ms);
-  EXPECT_EQ(times_fired(pipe, GetParam()), 1u);
-  for (std::size_t i = 0; i < 20; ++i)
-    EXPECT_TRUE(pipe.is_right(i));
+  pipe.expect_service(data, 20);
+  EXPECT_EQ(pipe.times_fired(GetParam()), 1u);
   EXPECT_EQ(pipe.core().actor_restarts, 0u);
   EXPECT_GE(pipe.requests[19].answered_at - start, 3ms);
 }
@@ -97,7 +85,7 @@ TEST(supervisor_site, fires_as_it_hears_of_a_death) {
   const auto start = pipe.clock.now();
   const auto r = pipe.submit(pipe.search(data));
   pipe.advance(50ms);
-  EXPECT_EQ(times_fired(pipe, "actor.supervisor"), 1u);
+  EXPECT_EQ(pipe.times_fired("actor.supervisor"), 1u);
   EXPECT_TRUE(pipe.is_right(r));
   EXPECT_GE(pipe.requests[r].answered_at - start, 2ms);
 }
@@ -115,16 +103,13 @@ TEST_P(troubled_timer, of_the_batcher_lets_a_window_close_a_little_later) {
   options.batching.max_wait_ms = 10;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  pipe.gpu().latency = 200ms;
-  const auto busy = pipe.submit(pipe.search(data));
-  pipe.run();
+  const auto busy = pipe.keep_busy(data, 200ms);
   pipe.arm(std::string{"timer.batcher="} + GetParam());
-  pipe.gpu().latency = duration::zero();
   const auto held = pipe.submit(pipe.search(data));
   pipe.run();
   ASSERT_FALSE(pipe.answered(held));
   pipe.advance(10ms + slack);
-  EXPECT_EQ(times_fired(pipe, "timer.batcher"), 1u);
+  EXPECT_EQ(pipe.times_fired("timer.batcher"), 1u);
   EXPECT_TRUE(pipe.is_right(held)) << "nothing else wakes the batcher";
   pipe.advance(1s);
   EXPECT_TRUE(pipe.is_right(busy));
@@ -140,7 +125,7 @@ TEST_P(troubled_timer, of_the_router_lets_a_hung_batch_fall_back_a_little_later)
   pipe.advance(50ms - 1us);
   ASSERT_FALSE(pipe.answered(r));
   pipe.advance(slack);
-  EXPECT_GE(times_fired(pipe, "timer.router"), 1u);
+  EXPECT_GE(pipe.times_fired("timer.router"), 1u);
   EXPECT_TRUE(pipe.is_right(r)) << "nothing else wakes the router";
   EXPECT_GT(pipe.requests[r].answered_at - start, 50ms);
 }
@@ -185,10 +170,7 @@ TEST(lost_timers, however_many_are_each_made_up_for) {
   options.batching.max_wait_ms = 10;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  pipe.gpu().latency = 3s;
-  pipe.submit(pipe.search(data), 5s);
-  pipe.run();
-  pipe.gpu().latency = duration::zero();
+  pipe.keep_busy(data, 3s);
   for (const char* stage : {"batcher", "router", "telemetry"})
     pipe.arm(std::string{"timer."} + stage + "=return");
   for (std::size_t i = 1; i <= 20; ++i) {
@@ -203,10 +185,7 @@ TEST(a_timer_that_comes_after_it_was_given_up, wakes_nobody_twice) {
   options.batching.max_wait_ms = 10;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  pipe.gpu().latency = 200ms;
-  pipe.submit(pipe.search(data));
-  pipe.run();
-  pipe.gpu().latency = duration::zero();
+  pipe.keep_busy(data, 200ms);
   pipe.arm("timer.batcher=1*delay(30)");
   const auto held = pipe.submit(pipe.search(data));
   pipe.advance(16ms);

@@ -12,12 +12,6 @@ using namespace engram::testing;
 
 using act = scripted_device::act;
 
-std::uint64_t times_fired(virtual_pipeline& pipe, const std::string& site) {
-  for (const auto& each : pipe.core().faults->list())
-    if (each.name == site) return each.fired;
-  return 0;
-}
-
 /// Thirty requests: answered by either device, split, hedged, checked, and by the CPU while the GPU
 /// is out; windows that wait, canaries, probes.
 class workload {
@@ -100,7 +94,7 @@ TEST_P(each_actor, may_die_at_any_message_and_every_request_is_answered_right) {
     workload w{quick};
     w.pipe.arm(site + "=" + nth(n, "1*exit"));
     w.play();
-    if (times_fired(w.pipe, site) == 0) break; // there was no such message
+    if (w.pipe.times_fired(site) == 0) break; // there was no such message
     EXPECT_EQ(w.pipe.core().actor_restarts, 1u);
     EXPECT_EQ(w.pipe.core().state, pipeline_state::ready);
     w.expect_all_right();
@@ -117,7 +111,7 @@ TEST_P(each_actor, that_dies_for_good_leaves_no_request_unanswered) {
     workload w{quick};
     w.pipe.arm(site + "=" + nth(n, "exit"));
     w.play();
-    if (times_fired(w.pipe, site) < 4) break; // it was not asked often enough to be given up
+    if (w.pipe.times_fired(site) < 4) break; // it was not asked often enough to be given up
     w.expect_right_or_unavailable();
     EXPECT_EQ(w.pipe.core().state, is_gpu ? pipeline_state::ready : pipeline_state::unavailable);
     if (is_gpu) {
@@ -183,7 +177,7 @@ TEST(supervisor_death, at_any_of_its_messages_leaves_no_request_unanswered) {
     w.pipe.arm("actor.router=30*off->1*exit");
     w.pipe.arm("gpu0.worker=5*off->2*exit");
     w.play();
-    if (times_fired(w.pipe, "actor.supervisor") == 0) {
+    if (w.pipe.times_fired("actor.supervisor") == 0) {
       w.expect_all_right();
       break;
     }

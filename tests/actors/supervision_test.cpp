@@ -15,13 +15,7 @@ TEST_P(actor_death, costs_no_request) {
   virtual_pipeline pipe{eager_gpu()};
   const auto data = pipe.publish();
   pipe.arm(std::string{"actor."} + GetParam() + "=2*exit");
-  for (int i = 0; i < 20; ++i) {
-    pipe.submit(pipe.search(data, 1, std::size_t(i)));
-    pipe.advance(100us);
-  }
-  pipe.advance(100ms);
-  for (std::size_t i = 0; i < 20; ++i)
-    EXPECT_TRUE(pipe.is_right(i));
+  pipe.expect_service(data, 20);
   EXPECT_EQ(pipe.core().actor_restarts, 2u);
   EXPECT_EQ(pipe.core().gate.in_flight(), 0u);
 }
@@ -86,9 +80,7 @@ TEST(batcher_death, the_next_batcher_finds_the_windows) {
   options.batching.max_wait_ms = 10;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  pipe.gpu().latency = 40ms;
-  const auto busy = pipe.submit(pipe.search(data));
-  pipe.run();
+  const auto busy = pipe.keep_busy(data, 40ms);
   const auto held = pipe.submit(pipe.search(data));
   pipe.run();
   ASSERT_EQ(pipe.core().windows.waiting(), 1u);
@@ -191,9 +183,7 @@ TEST(drain, held_windows_leave_at_once_and_nothing_new_enters) {
   options.batching.max_wait_ms = 1000;
   virtual_pipeline pipe{options};
   const auto data = pipe.publish();
-  pipe.gpu().latency = 500ms;
-  const auto busy = pipe.submit(pipe.search(data), 5s);
-  pipe.run();
+  const auto busy = pipe.keep_busy(data, 500ms);
   const auto held = pipe.submit(pipe.search(data), 5s);
   pipe.run();
   EXPECT_EQ(pipe.core().windows.waiting(), 1u);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,6 +52,13 @@ public:
   void arm(const std::string& setting) {
     const auto armed = core().faults->arm(setting);
     ASSERT_TRUE(armed) << armed.error().message;
+  }
+
+  /// Returns how often a fault point has fired.
+  std::uint64_t times_fired(std::string_view site) {
+    for (const auto& each : core().faults->list())
+      if (each.name == site) return each.fired;
+    return 0;
   }
 
   /// Returns the value of a series, as a scrape shows it; -1 if there is none.
@@ -120,6 +128,28 @@ public:
                                           });
     requests[number].handle = pending;
     core().inbox.push(std::move(pending));
+    return number;
+  }
+
+  /// Sends `count` searches, one every 100 us, which are all answered rightly soon.
+  void expect_service(const dataset_ptr& data, std::size_t count) {
+    const auto first = requests.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      submit(search(data, 1, i));
+      advance(100us);
+    }
+    advance(100ms);
+    for (auto r = first; r < requests.size(); ++r)
+      EXPECT_TRUE(is_right(r)) << "request " << r;
+  }
+
+  /// Gives the first GPU a batch that takes `how_long`, so that what follows waits in a window.
+  /// Returns its request, which has time enough.
+  std::size_t keep_busy(const dataset_ptr& data, duration how_long) {
+    const auto before = std::exchange(gpu().latency, how_long);
+    const auto number = submit(search(data), how_long + 1s);
+    run();
+    gpu().latency = before;
     return number;
   }
 
