@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engram/bench/gpu/fault_kind.hpp"
+#include "engram/bench/gpu/load_options.hpp"
 #include "engram/bench/gpu/query_set.hpp"
 #include "engram/bench/gpu/steady_load.hpp"
 #include "engram/pipeline/pipeline.hpp"
@@ -15,13 +16,10 @@
 namespace engram::bench {
 
 /// How the rows of the table are measured.
-struct recovery_settings {
+struct recovery_settings : load_settings {
   std::string gpu = "cuda:0"; ///< "cuda:<number>" or "sim:<profile>"
-  std::string isolation = "process";
-  std::string program; ///< the `engram` binary that isolation = "process" runs
-  double rate = 5'000; ///< requests a second
-  double wait_ms = 1;  ///< batching.max_wait_ms
-  double late_ms = 1;  ///< gpu.host.late_timeout_ms
+  double wait_ms = 1;         ///< batching.max_wait_ms
+  double late_ms = 1;         ///< gpu.host.late_timeout_ms
   std::uint32_t cpu_threads = 0;
   duration warm_up = std::chrono::seconds{2};
   duration between = std::chrono::milliseconds{50}; ///< healthy time before each fault

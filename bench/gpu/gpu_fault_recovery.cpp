@@ -3,6 +3,7 @@
 #include "engram/bench/gpu/bench_devices.hpp"
 #include "engram/bench/gpu/fault_kind.hpp"
 #include "engram/bench/gpu/fault_row.hpp"
+#include "engram/bench/gpu/load_options.hpp"
 #include "engram/bench/gpu/random_data.hpp"
 #include "engram/bench/gpu/recovery_report.hpp"
 #include "engram/bench/gpu/run_header.hpp"
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -31,8 +31,6 @@ constexpr std::uint64_t data_seed = 1;
 struct command_line {
   recovery_settings settings;
   std::string faults;
-  std::size_t rows = 100'000;
-  std::size_t dim = 768;
   std::string json_file;
 
   bool simulated() const { return settings.gpu.starts_with("sim:"); }
@@ -62,21 +60,7 @@ void add_options(CLI::App& app, command_line& asked) {
   auto& settings = asked.settings;
   app.add_option("--gpu", settings.gpu, "cuda:<number> or sim:<profile>")->capture_default_str();
   app.add_option("--faults", asked.faults, "rows of the table; see below");
-  app.add_option("--isolation", settings.isolation, "process, or none: CUDA in this process")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"process", "none"}));
-  app.add_option("--engram", settings.program,
-                 "the engram binary for the GPU's processes; else beside this program, else "
-                 "../../app/engram");
-  app.add_option("--rate", settings.rate, "requests a second")
-      ->capture_default_str()
-      ->check(CLI::Range(1.0, 1e6));
-  app.add_option("--rows", asked.rows, "vectors that are resident")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 100'000'000u));
-  app.add_option("--dim", asked.dim, "their dimension")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 8192u));
+  add_options(app, static_cast<load_settings&>(settings));
   app.add_option("--wait-ms", settings.wait_ms, "batching.max_wait_ms")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1000.0));
@@ -92,15 +76,6 @@ void add_options(CLI::App& app, command_line& asked) {
       ->check(CLI::Range(0.1, 3600.0));
   app.add_option("--json", asked.json_file, "write everything there");
   app.footer(footer);
-}
-
-/// Returns the engram binary that is beside this program in a bundle, or where the build has it.
-std::string engram_beside_this() {
-  std::error_code none;
-  const auto here = std::filesystem::read_symlink("/proc/self/exe", none).parent_path();
-  for (const auto& candidate : {here / "engram", here / "../../app/engram"})
-    if (std::filesystem::exists(candidate, none)) return candidate.lexically_normal().string();
-  return {};
 }
 
 /// Starts the pipeline once to learn what the GPU is, and that it is there.
@@ -136,7 +111,8 @@ result<void> write_json(const std::string& path, const recovery_run& run) {
 int measure(const command_line& asked, const std::vector<fault_plan>& plans) {
   const auto gpu = describe_gpu(asked.settings);
   if (!gpu) return refuse(gpu.error());
-  const auto data = random_collection(asked.rows, asked.dim, element_type::bf16, data_seed);
+  const auto data =
+      random_collection(asked.settings.rows, asked.settings.dim, element_type::bf16, data_seed);
   if (!data) return refuse(data.error());
   const auto queries = make_queries(*data);
   if (!queries) return refuse(queries.error());
@@ -145,8 +121,6 @@ int measure(const command_line& asked, const std::vector<fault_plan>& plans) {
 
   recovery_run run{.header = begin_record(*gpu),
                    .settings = asked.settings,
-                   .rows = asked.rows,
-                   .dim = asked.dim,
                    .cpu_only = *cpu_only,
                    .faults = {}};
   std::fputs(recovery_head(run).c_str(), stdout);
@@ -173,8 +147,6 @@ std::string contradiction(const command_line& asked, const std::vector<fault_pla
       return std::string{plan.kind.name} +
              " needs --isolation process: else the GPU has no child processes.";
   }
-  if (asked.settings.isolation == "process" && asked.settings.program.empty())
-    return "There is no engram binary beside this program; name it with --engram.";
   return {};
 }
 
@@ -189,12 +161,12 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& trouble) {
     return app.exit(trouble) == 0 ? exit_fine : exit_usage;
   }
-  if (asked.settings.program.empty()) asked.settings.program = engram_beside_this();
   if (asked.faults.empty())
     asked.faults = default_fault_plans(asked.simulated(), asked.settings.isolation == "process");
   const auto plans = parse_fault_plans(asked.faults);
   if (!plans) return refuse(plans.error());
   if (const auto wrong = contradiction(asked, *plans); !wrong.empty())
     return refuse({ec::invalid_argument, wrong});
+  if (auto found = find_engram(asked.settings); !found) return refuse(found.error());
   return measure(asked, *plans);
 }

@@ -74,8 +74,8 @@ std::string recovery_head(const recovery_run& run) {
   text += format("%.0f searches/s at Poisson times, of %llu x %llu bf16 vectors, isolation \"%s\"; "
                  "times in ms: "
                  "p50 / p99\n",
-                 run.settings.rate, static_cast<unsigned long long>(run.rows),
-                 static_cast<unsigned long long>(run.dim), run.settings.isolation.c_str());
+                 run.settings.rate, static_cast<unsigned long long>(run.settings.rows),
+                 static_cast<unsigned long long>(run.settings.dim), run.settings.isolation.c_str());
   text += format("the same load on the CPU alone: p50 %s, p99 %s\n\n",
                  milliseconds(run.cpu_only.p50, true).c_str(),
                  milliseconds(run.cpu_only.p99, true).c_str());
@@ -156,8 +156,8 @@ std::string to_json(const recovery_run& run) {
                    {"model", run.header.gpu.model},
                    {"simulated", run.header.gpu.simulated}}},
                  {"rate", run.settings.rate},
-                 {"rows", run.rows},
-                 {"dim", run.dim},
+                 {"rows", run.settings.rows},
+                 {"dim", run.settings.dim},
                  {"isolation", run.settings.isolation},
                  {"cpu_only",
                   {{"count", run.cpu_only.count},

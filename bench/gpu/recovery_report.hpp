@@ -12,8 +12,6 @@ namespace engram::bench {
 struct recovery_run {
   run_record header; ///< without cases
   recovery_settings settings;
-  std::uint64_t rows = 0;
-  std::uint64_t dim = 0;
   latency_summary cpu_only;
   std::vector<recovery_row> faults;
 };

@@ -1,6 +1,7 @@
 // Does a pipeline answer every request, rightly and once, while CUDA calls return codes that they
 // should not? One case a run, since what is injected stays with the process.
 
+#include "engram/bench/gpu/load_options.hpp"
 #include "engram/bench/gpu/query_set.hpp"
 #include "engram/bench/gpu/random_data.hpp"
 #include "engram/bench/gpu/steady_load.hpp"
@@ -38,27 +39,14 @@ struct command_line {
   std::string config;
   bool list = false;
   std::string library;
-  std::string program;
-  std::string isolation = "process";
-  double rate = 2'000;
+  load_settings load{.program = {}, .rate = 2'000, .rows = 20'000, .dim = 128};
   double seconds = 4;
-  std::size_t rows = 20'000;
-  std::size_t dim = 128;
 };
 
 /// Says in one sentence why nothing can be run.
 int refuse(const std::string& why) {
   std::fprintf(stderr, "cuda_inject_run: %s\n", why.c_str());
   return exit_usage;
-}
-
-/// Returns the first of `places`, seen from this program's folder, that is there.
-std::string find_beside_this(std::initializer_list<const char*> places) {
-  std::error_code none;
-  const auto here = std::filesystem::read_symlink("/proc/self/exe", none).parent_path();
-  for (const auto* place : places)
-    if (std::filesystem::exists(here / place, none)) return (here / place).lexically_normal();
-  return {};
 }
 
 /// A folder for the rules and for what was substituted by them, gone at the end.
@@ -98,8 +86,8 @@ pipeline_options options_for(const command_line& asked) {
   options.gpu.devices = {"auto"}; // a GPU that cannot start is left out
   options.gpu.gpu_min_batch_size = 1;
   options.gpu.thresholds.gpu_speedup_threshold = 1;
-  options.gpu.isolation = asked.isolation;
-  options.gpu.host.program = asked.program;
+  options.gpu.isolation = asked.load.isolation;
+  options.gpu.host.program = asked.load.program;
   options.gpu.breaker.cool_down_ms = 50; // it is to come back often
   options.gpu.breaker.max_cool_down_ms = 200;
   options.batching.max_wait_ms = 1;
@@ -113,7 +101,7 @@ struct run_result {
 };
 
 result<run_result> run_load(const command_line& asked) {
-  const auto data = random_collection(asked.rows, asked.dim, element_type::bf16, 1);
+  const auto data = random_collection(asked.load.rows, asked.load.dim, element_type::bf16, 1);
   if (!data) return data.error();
   auto pipe = pipeline::start(options_for(asked));
   if (!pipe) return pipe.error();
@@ -121,7 +109,7 @@ result<run_result> run_load(const command_line& asked) {
   if (!published) return published.error();
   const auto queries = query_set::make(*published, most_queries, 10, 1);
   if (!queries) return queries.error();
-  steady_load load{**pipe, *queries, asked.rate};
+  steady_load load{**pipe, *queries, asked.load.rate};
   std::this_thread::sleep_for(from_seconds(asked.seconds));
   run_result ended;
   for (const auto& each : (*pipe)->health().devices)
@@ -202,24 +190,10 @@ int main(int argc, char** argv) {
   app.add_option("--library", asked.library,
                  "libengram_cuda_inject.so; else beside this program, else "
                  "../lib");
-  app.add_option("--engram", asked.program,
-                 "the engram binary for the GPU's processes; else beside this program, else "
-                 "../../app/engram");
-  app.add_option("--isolation", asked.isolation, "process, or none: CUDA in this process")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"process", "none"}));
-  app.add_option("--rate", asked.rate, "requests a second")
-      ->capture_default_str()
-      ->check(CLI::Range(1.0, 1e6));
+  add_options(app, asked.load);
   app.add_option("--seconds", asked.seconds, "length of the load")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
-  app.add_option("--rows", asked.rows, "vectors that are resident")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 100'000'000u));
-  app.add_option("--dim", asked.dim, "their dimension")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 8192u));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& trouble) {
@@ -234,8 +208,6 @@ int main(int argc, char** argv) {
   if (!std::filesystem::exists(asked.library))
     return refuse(
         "there is no libengram_cuda_inject.so beside this program; name it with --library.");
-  if (asked.program.empty()) asked.program = find_beside_this({"engram", "../../app/engram"});
-  if (asked.isolation == "process" && asked.program.empty())
-    return refuse("there is no engram binary beside this program; name it with --engram.");
+  if (auto found = find_engram(asked.load); !found) return refuse(found.error().message);
   return asked.config.empty() ? run_case(asked) : run_config(asked);
 }
