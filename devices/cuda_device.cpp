@@ -1,12 +1,11 @@
 #include "engram/devices/cuda_device.hpp"
 
-#include "engram/devices/cuda_dataset.hpp"
+#include "engram/devices/cuda_datasets.hpp"
 #include "engram/devices/cuda_error.hpp"
 #include "engram/devices/cuda_lane.hpp"
 #include "engram/devices/cuda_properties.hpp"
 #include "engram/devices/cuda_work.hpp"
 #include "engram/devices/describe.hpp"
-#include "engram/devices/disposer.hpp"
 #include "engram/devices/fault_injection.hpp"
 #include "engram/devices/gpu_fault_sites.hpp"
 #include "engram/kernels/cuda/filter.hpp"
@@ -18,7 +17,6 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -38,23 +36,8 @@ constexpr auto spin_time = 150us;
 // waiting costs little and makes no batch later than by that share.
 constexpr int sleep_share = 8;
 constexpr auto longest_sleep = 500us;
-// How long a publication waits for the memory of retired datasets whose last batches still run.
-constexpr auto retirement_patience = 2s;
-// How long it waits for a stream to end its batch, which is long unless the batch hangs.
+// How long a publication waits for a stream to end its batch, which is long unless the batch hangs.
 constexpr auto claim_patience = 2s;
-constexpr std::size_t workspace_limit = 1u << 30; // of a lane
-
-/// Sets a flag for as long as it lives.
-class busy_mark {
-public:
-  explicit busy_mark(std::atomic<bool>& flag) noexcept : flag_(flag) { flag_ = true; }
-  ~busy_mark() { flag_ = false; }
-  busy_mark(const busy_mark&) = delete;
-  busy_mark& operator=(const busy_mark&) = delete;
-
-private:
-  std::atomic<bool>& flag_;
-};
 
 /// One batch on its way through the device.
 struct job {
@@ -75,7 +58,7 @@ struct job {
 };
 using job_ptr = std::shared_ptr<job>;
 
-class cuda_device final : public attached_device {
+class cuda_device final : public attached_device, private cuda_lane_keeper {
 public:
   cuda_device(cuda_options options, const cudaDeviceProp& properties, fault_points& faults,
               const clock_source& clock)
@@ -90,7 +73,7 @@ public:
   /// Takes streams and memory and starts the device's thread.
   std::optional<device_fault> open() {
     if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU")) return fault;
-    if (auto fault = uploader_.open()) return fault;
+    if (auto fault = datasets_.open()) return fault;
     lanes_.resize(options_.streams);
     for (auto& lane : lanes_) {
       if (auto fault = lane.open(budget_)) return fault;
@@ -117,8 +100,7 @@ public:
     for (auto& lane : lanes_)
       static_cast<void>(lane.drain());
     active_.clear();
-    residents_.clear();
-    disposer_.stop();
+    datasets_.stop();
   }
 
   const device_info& info() const noexcept override { return info_; }
@@ -128,12 +110,13 @@ public:
 
   /// Small inputs are copied and launched in less time than it takes to wake a thread.
   bool is_quick(const work_batch& batch) const noexcept override {
-    // While memory is taken or freed, a launch may have to wait for the driver.
-    return input_bytes(batch) <= quick_input_bytes && !is_publishing_ && !disposer_.is_busy();
+    return input_bytes(batch) <= quick_input_bytes && !datasets_.is_busy();
   }
   void run(work_batch_ptr batch, run_done done) override;
-  result<void> publish(const dataset_ptr& data) override;
-  result<void> attach(const dataset_ptr& data, const resident_memory& memory) override;
+  result<void> publish(const dataset_ptr& data) override { return datasets_.publish(data); }
+  result<void> attach(const dataset_ptr& data, const resident_memory& memory) override {
+    return datasets_.attach(data, memory);
+  }
   bool is_lost() const override {
     const std::lock_guard lock(mutex_);
     return lost_ && !lost_->injected;
@@ -141,13 +124,10 @@ public:
   bool pin(std::span<std::byte> memory) override {
     return cudaSetDevice(options_.ordinal) == cudaSuccess && pinned_.add(memory) == cudaSuccess;
   }
-  std::uint64_t uploaded_bytes() const noexcept override { return uploaded_bytes_; }
+  std::uint64_t uploaded_bytes() const noexcept override { return datasets_.uploaded_bytes(); }
   std::uint64_t own_bytes() const override { return budget_.used(); }
-  void retire(std::uint64_t key) override;
-  bool is_resident(std::uint64_t key) const override {
-    const std::lock_guard lock(mutex_);
-    return residents_.contains(key);
-  }
+  void retire(std::uint64_t key) override { datasets_.retire(key); }
+  bool is_resident(std::uint64_t key) const override { return datasets_.contains(key); }
   bool reset() override;
 
 private:
@@ -162,7 +142,7 @@ private:
   void finish(const job_ptr& work, std::optional<device_fault> fault);
   void answer(job& work, std::optional<device_fault> fault, std::vector<item_output> outputs);
   void release_lane(const job_ptr& work);
-  void lose(const device_fault& fault);
+  void lose(const device_fault& fault) override;
 
   // -- the device's thread --
   void serve();
@@ -171,17 +151,14 @@ private:
   bool look_at(const job_ptr& work);
   void pause(std::unique_lock<std::mutex>& lock);
 
-  // -- datasets --
-  template <class Fill>
-  result<void> take(const dataset_ptr& data, std::uint64_t bytes, Fill&& fill);
-  std::shared_ptr<const cuda_dataset> resident_of(const work_batch& batch) const;
-  std::uint64_t growth_for(const lane_needs& needs) const noexcept;
-  bool make_room(std::uint64_t bytes);
-  error no_room(const dataset& data, std::uint64_t needed) const;
-  error refuse(const device_fault& fault);
-  std::optional<device_fault> grow_lanes(const cuda_dataset& resident);
-  bool claim(cuda_lane& lane);
-  void unclaim(cuda_lane& lane);
+  // -- for the datasets --
+  std::deque<cuda_lane>& lanes() noexcept override { return lanes_; }
+  bool claim(cuda_lane& lane) override;
+  void unclaim(cuda_lane& lane) override;
+  std::optional<device_fault> loss() const override {
+    const std::lock_guard lock(mutex_);
+    return lost_;
+  }
 
   const cuda_options options_;
   const device_info info_;
@@ -190,23 +167,15 @@ private:
   const clock_source& clock_;
   const gpu_fault_sites faults_;
 
-  std::mutex publishing_;                  ///< one upload at a time
-  std::atomic<bool> is_publishing_{false}; ///< memory is being taken
-  std::atomic<std::uint64_t> uploaded_bytes_{0};
-  cuda_uploader uploader_;
-  std::vector<std::weak_ptr<const cuda_dataset>> retired_; ///< some may have batches running
   pinned_regions pinned_; // outlives the lanes, which may still copy from there
   std::deque<cuda_lane> lanes_;
-  disposer disposer_{[ordinal = options_.ordinal] {
-    cudaSetDevice(ordinal);
-  }}; ///< frees what was retired, since freeing waits for the whole GPU
+  cuda_datasets datasets_{options_, has_filter_, budget_, faults_, *this};
 
   mutable std::mutex mutex_;
   std::condition_variable wake_; ///< the server: there is something to look at
   std::condition_variable idle_; ///< a lane is free, or nobody launches any more
-  std::map<std::uint64_t, std::shared_ptr<const cuda_dataset>> residents_; ///< by the dataset's key
-  std::deque<job_ptr> waiting_;                                            ///< without a lane
-  std::vector<job_ptr> active_;                                            ///< with a lane
+  std::deque<job_ptr> waiting_;  ///< without a lane
+  std::vector<job_ptr> active_;  ///< with a lane
   std::vector<cuda_lane*> free_lanes_;
   cuda_lane* claimed_ = nullptr; ///< wanted by a publication
   std::uint32_t launching_ = 0;  ///< callers of `run` between taking a lane and handing over
@@ -244,10 +213,7 @@ cuda_lane* cuda_device::take_lane() {
 
 /// Asks the fault points of admission and finds the batch's dataset.
 std::optional<device_fault> cuda_device::admit(const job_ptr& work) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (lost_) return lost_;
-  }
+  if (auto lost = loss()) return lost;
   const auto action = faults_.alloc.point.fire();
   if (auto fault = injected_fault(faults_.alloc.name, action)) {
     if (is_loss(*fault)) lose(*fault);
@@ -256,7 +222,7 @@ std::optional<device_fault> cuda_device::admit(const job_ptr& work) {
   work->hung = action.what == fault_action::kind::hang;
   if (action.what == fault_action::kind::delay) work->not_before = clock_.now() + action.wait;
   if (!work->batch->data) return std::nullopt;
-  work->resident = resident_of(*work->batch);
+  work->resident = datasets_.find(work->batch->data->key);
   if (work->resident) return std::nullopt;
   return device_fault{fault_class::transient,
                       "dataset " + describe(*work->batch->data) + " is not on " + options_.name};
@@ -514,121 +480,8 @@ void cuda_device::pause(std::unique_lock<std::mutex>& lock) {
   wake_.wait_for(lock, std::min<duration>(age / sleep_share, longest_sleep));
 }
 
-// -- datasets --
+// -- for the datasets --
 
-std::shared_ptr<const cuda_dataset> cuda_device::resident_of(const work_batch& batch) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = residents_.find(batch.data->key);
-  return found == residents_.end() ? nullptr : found->second;
-}
-
-result<void> cuda_device::publish(const dataset_ptr& data) {
-  const std::lock_guard one_at_a_time(publishing_);
-  {
-    const std::lock_guard lock(mutex_);
-    if (lost_) return error{ec::unavailable, options_.name + " is lost: " + lost_->message};
-    if (residents_.contains(data->key)) return {};
-  }
-  if (auto fault = injected_fault(faults_.upload.name, faults_.upload.point.fire()))
-    return refuse(*fault);
-  return take(data, device_bytes(*data), [&](cuda_dataset& resident) {
-    auto fault = uploader_.upload(data, budget_, resident);
-    if (!fault) uploaded_bytes_ += device_bytes(*data);
-    return fault;
-  });
-}
-
-result<void> cuda_device::attach(const dataset_ptr& data, const resident_memory& memory) {
-  const std::lock_guard one_at_a_time(publishing_);
-  {
-    const std::lock_guard lock(mutex_);
-    if (lost_) return error{ec::unavailable, options_.name + " is lost: " + lost_->message};
-  }
-  return take(data, 0, [&](cuda_dataset& resident) {
-    return map_shared(options_.ordinal, data, memory, resident);
-  });
-}
-
-/// Makes `data` resident with `fill(resident)`, which takes `bytes` of the budget, and makes room
-/// for its batches. What was resident under the same key is replaced.
-template <class Fill>
-result<void> cuda_device::take(const dataset_ptr& data, std::uint64_t bytes, Fill&& fill) {
-  const busy_mark mark(is_publishing_);
-  cudaGetLastError(); // what the caller's thread has left is no fault of this dataset
-  if (auto fault = cuda_fault(cudaSetDevice(options_.ordinal), "choosing the GPU"))
-    return refuse(*fault);
-  const auto needed = bytes + growth_for(needs_of(outline_of(data), has_filter_));
-  if (!make_room(needed)) return no_room(*data, needed);
-  // Freed on the disposer's thread, whoever lets go of it last.
-  auto resident = disposer_.shared(std::make_unique<cuda_dataset>());
-  if (auto fault = fill(*resident)) return refuse(*fault);
-  if (auto fault = grow_lanes(*resident)) return refuse(*fault);
-  const std::lock_guard lock(mutex_);
-  residents_.insert_or_assign(data->key, std::move(resident));
-  return {};
-}
-
-void cuda_device::retire(std::uint64_t key) {
-  const std::lock_guard one_at_a_time(publishing_);
-  std::shared_ptr<const cuda_dataset> dropped; // let go of after the lock
-  const std::lock_guard lock(mutex_);
-  if (const auto found = residents_.find(key); found != residents_.end()) {
-    dropped = std::move(found->second);
-    residents_.erase(found);
-    retired_.push_back(dropped);
-  }
-}
-
-/// Returns what the lanes must take at least so that batches with `needs` fit.
-std::uint64_t cuda_device::growth_for(const lane_needs& needs) const noexcept {
-  std::uint64_t sum = 0;
-  const auto more = [](std::size_t wanted, std::size_t has) {
-    return wanted > has ? vram_budget::rounded(wanted) - vram_budget::rounded(has) : 0;
-  };
-  for (const auto& lane : lanes_)
-    sum += more(needs.in_bytes, lane.memory().in_bytes) +
-           more(needs.least_workspace, lane.memory().workspace_bytes);
-  return sum;
-}
-
-/// Returns whether `bytes` fit, waiting for what was retired to be freed if that may help.
-bool cuda_device::make_room(std::uint64_t bytes) {
-  if (bytes > budget_.total()) return false;
-  const auto fits = [&] { return bytes <= budget_.total() - budget_.used(); };
-  std::erase_if(retired_, [](const auto& each) { return each.expired(); });
-  if (retired_.empty() && !disposer_.is_busy()) return fits();
-  return disposer_.wait_until(fits, retirement_patience);
-}
-
-error cuda_device::no_room(const dataset& data, std::uint64_t needed) const {
-  return {ec::resource_exhausted,
-          engram::no_room(options_.name, "dataset " + describe(data), needed,
-                          budget_.total() - budget_.used(), budget_.total())};
-}
-
-error cuda_device::refuse(const device_fault& fault) {
-  if (is_loss(fault)) lose(fault);
-  const auto code = fault.kind == fault_class::oom ? ec::resource_exhausted : ec::unavailable;
-  return {code, options_.name + " could not take the dataset: " + fault.message};
-}
-
-/// Sees to it that batches on `resident` fit into every lane.
-std::optional<device_fault> cuda_device::grow_lanes(const cuda_dataset& resident) {
-  const auto needs = needs_of(resident, has_filter_);
-  const auto most = static_cast<std::size_t>(
-      std::min<std::uint64_t>(workspace_limit, budget_.total() / options_.workspace_share));
-  for (auto& lane : lanes_) {
-    if (!claim(lane))
-      return device_fault{fault_class::transient, "a stream has been busy with one batch for too "
-                                                  "long"};
-    auto fault = lane.grow(needs, most, budget_);
-    unclaim(lane);
-    if (fault) return fault;
-  }
-  return std::nullopt;
-}
-
-/// Waits until `lane` is free and takes it; false if it stays busy.
 bool cuda_device::claim(cuda_lane& lane) {
   std::unique_lock lock(mutex_);
   claimed_ = &lane;
