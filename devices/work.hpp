@@ -27,11 +27,12 @@ struct work_payload {
   std::uint32_t k = 0;              ///< search
   std::vector<float> targets;       ///< similarity: [m, dim]
   /// Where the queries and the targets lie if not in the vectors: in memory of somebody else, who
-  /// keeps it until the batch is answered.
+  /// keeps it until the batch is answered, or of the lenders.
   std::span<const float> borrowed_queries, borrowed_targets;
-  std::vector<row_id> ids;                  ///< score
-  std::vector<std::vector<seed>> seed_sets; ///< spread
-  spread_options spread;                    ///< spread: for every seed set
+  std::shared_ptr<const void> query_lender, target_lender; ///< may be null
+  std::vector<row_id> ids;                                 ///< score
+  std::vector<std::vector<seed>> seed_sets;                ///< spread
+  spread_options spread;                                   ///< spread: for every seed set
 
   matrix_view<const float> query_rows() const noexcept {
     return rows_of(borrowed_queries.empty() ? std::span{queries} : borrowed_queries);

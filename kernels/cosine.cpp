@@ -94,6 +94,17 @@ inverse_norm_function chosen_inverse_norm() noexcept {
   return inverse_norm_scalar;
 }
 
+double norm_of(std::span<const float> vector) noexcept {
+  double norm_squared = 0.0;
+  for (float x : vector)
+    norm_squared += static_cast<double>(x) * x;
+  return std::sqrt(norm_squared);
+}
+
+bool is_extreme(double norm) noexcept {
+  return norm != 0.0 && !(norm >= 0x1p-40 && norm <= 0x1p40);
+}
+
 } // namespace
 
 const cosine_kernels& cosine_kernels_for(isa level) noexcept {
@@ -119,12 +130,13 @@ float inverse_norm(std::span<const float> vector) noexcept {
   return chosen(vector);
 }
 
+bool has_extreme_norm(std::span<const float> vector) noexcept {
+  return is_extreme(norm_of(vector));
+}
+
 void rescale_power_of_two(std::span<float> vector) noexcept {
-  double norm_squared = 0.0;
-  for (float x : vector)
-    norm_squared += static_cast<double>(x) * x;
-  const double norm = std::sqrt(norm_squared);
-  if (norm == 0.0 || (norm >= 0x1p-40 && norm <= 0x1p40)) return;
+  const double norm = norm_of(vector);
+  if (!is_extreme(norm)) return;
   // In float64, which holds every factor and rounds each component once.
   const double factor = std::ldexp(1.0, -std::ilogb(norm));
   for (float& x : vector)

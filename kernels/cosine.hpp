@@ -31,8 +31,11 @@ namespace engram {
 /// Returns the inverse Euclidean norm of `vector` as the contract above defines it.
 float inverse_norm(std::span<const float> vector) noexcept;
 
-/// Multiplies `vector` by a power of two so that its norm is in [1, 2) if it was outside
-/// [2^-40, 2^40]; otherwise leaves it alone. Exact but for components that become denormal.
+/// Returns true if the norm of `vector` is neither 0 nor within [2^-40, 2^40].
+bool has_extreme_norm(std::span<const float> vector) noexcept;
+
+/// Multiplies `vector` by a power of two so that its norm is in [1, 2) if it was extreme; otherwise
+/// leaves it alone. Exact but for components that become denormal.
 void rescale_power_of_two(std::span<float> vector) noexcept;
 
 /// Where a NaN or an infinity is.

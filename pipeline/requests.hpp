@@ -3,6 +3,7 @@
 #include "engram/base/clock.hpp"
 #include "engram/base/ids.hpp"
 #include "engram/kernels/spread.hpp"
+#include "engram/pipeline/float_buffer.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -23,23 +24,23 @@ struct request_options {
 /// The k nearest rows of a resident collection for each query.
 struct search_request {
   std::string collection;
-  std::vector<float> queries; ///< [q, dim], row-major; at least one row
-  std::uint32_t k = 10;       ///< 1..2048
+  float_buffer queries; ///< [q, dim], row-major; at least one row
+  std::uint32_t k = 10; ///< 1..2048
   request_options options;
 };
 
 /// How near these targets are to this query.
 struct similarity_request {
-  std::vector<float> query;   ///< [dim], dim 1..8192
-  std::vector<float> targets; ///< [m, dim], row-major; at least one row
+  float_buffer query;   ///< [dim], dim 1..8192
+  float_buffer targets; ///< [m, dim], row-major; at least one row
   request_options options;
 };
 
 /// How near the listed rows of a resident collection are to this query.
 struct score_request {
   std::string collection;
-  std::vector<float> query; ///< [dim]
-  std::vector<row_id> ids;  ///< at least one
+  float_buffer query;      ///< [dim]
+  std::vector<row_id> ids; ///< at least one
   request_options options;
 };
 

@@ -28,27 +28,53 @@ result<dataset_ptr> find_collection(const catalog& datasets, const std::string& 
   return found;
 }
 
-/// Checks that `numbers` are whole rows of `dim` finite numbers and brings extreme rows into range.
-result<void> check_rows(const char* what, std::vector<float>& numbers, std::size_t dim) {
+/// Checks that `numbers` are whole rows of `dim` finite numbers.
+result<void> check_rows(const char* what, std::span<const float> numbers, std::size_t dim) {
   if (numbers.empty()) return invalid(std::string{what} + " is empty; give at least one row.");
   if (numbers.size() % dim != 0)
     return invalid(std::string{what} + " has " + std::to_string(numbers.size()) +
                    " numbers, which is no multiple of the dimension " + std::to_string(dim) + ".");
-  const matrix_view<float> rows{numbers.data(), numbers.size() / dim, dim};
+  const matrix_view<const float> rows{numbers.data(), numbers.size() / dim, dim};
   if (const auto bad = find_non_finite(rows))
     return invalid(std::string{what} + " has a NaN or an infinity at row " +
                    std::to_string(bad->row) + ", column " + std::to_string(bad->column) + ".");
-  for (std::size_t r = 0; r < rows.rows(); ++r)
-    rescale_power_of_two(rows.row(r));
   return {};
 }
 
+bool has_extreme_row(matrix_view<const float> rows) noexcept {
+  for (std::size_t r = 0; r < rows.rows(); ++r)
+    if (has_extreme_norm(rows.row(r))) return true;
+  return false;
+}
+
+/// Where a payload keeps rows: its own, or those of a lender.
+struct row_storage {
+  std::vector<float>& own;
+  std::span<const float>& borrowed;
+  std::shared_ptr<const void>& lender;
+};
+
+/// Puts checked rows there, extreme ones brought into range, which is done to a copy if the rows
+/// are lent.
+void store_rows(float_buffer numbers, std::size_t dim, row_storage where) {
+  const auto seen = numbers.view();
+  if (numbers.is_lent() && !has_extreme_row({seen.data(), seen.size() / dim, dim})) {
+    where.borrowed = seen;
+    where.lender = numbers.owner();
+    return;
+  }
+  where.own = std::move(numbers).take();
+  const matrix_view<float> rows{where.own.data(), where.own.size() / dim, dim};
+  for (std::size_t r = 0; r < rows.rows(); ++r)
+    rescale_power_of_two(rows.row(r));
+}
+
 /// Takes the queries [q, dim] into `work`.
-result<void> take_queries(const char* what, std::vector<float> queries, std::size_t dim,
+result<void> take_queries(const char* what, float_buffer queries, std::size_t dim,
                           work_payload& work) {
-  if (auto checked = check_rows(what, queries, dim); !checked) return checked;
+  if (auto checked = check_rows(what, queries.view(), dim); !checked) return checked;
   work.dim = dim;
-  work.queries = std::move(queries);
+  store_rows(std::move(queries), dim, {work.queries, work.borrowed_queries, work.query_lender});
   const auto rows = work.query_rows();
   work.inverse_norms.reserve(rows.rows());
   for (std::size_t r = 0; r < rows.rows(); ++r)
@@ -56,7 +82,7 @@ result<void> take_queries(const char* what, std::vector<float> queries, std::siz
   return {};
 }
 
-result<void> take_query(std::vector<float> query, std::size_t dim, work_payload& work) {
+result<void> take_query(float_buffer query, std::size_t dim, work_payload& work) {
   if (query.size() != dim)
     return invalid("query has " + std::to_string(query.size()) + " numbers; the dimension is " +
                    std::to_string(dim) + ".");
@@ -81,8 +107,9 @@ result<void> fill(similarity_request what, const catalog&, work_payload& work) {
     return invalid("query has " + std::to_string(dim) + " numbers; it must have 1.." +
                    std::to_string(max_dim) + ".");
   work.op = operation::similarity;
-  if (auto checked = check_rows("targets", what.targets, dim); !checked) return checked;
-  work.targets = std::move(what.targets);
+  if (auto checked = check_rows("targets", what.targets.view(), dim); !checked) return checked;
+  store_rows(std::move(what.targets), dim,
+             {work.targets, work.borrowed_targets, work.target_lender});
   return take_query(std::move(what.query), dim, work);
 }
 

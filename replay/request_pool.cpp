@@ -46,17 +46,18 @@ request_options options_of(const load_spec& load) {
 }
 
 request make_search(const load_spec& load, const vector_collection& rows, random_stream& random) {
-  search_request made{load.dataset, {}, load.k, options_of(load)};
+  std::vector<float> queries;
   const auto count = count_in(load.queries, random);
-  made.queries.reserve(count * rows.dim());
+  queries.reserve(count * rows.dim());
   for (std::uint32_t i = 0; i < count; ++i)
-    append_query(made.queries, load, rows, random);
-  return made;
+    append_query(queries, load, rows, random);
+  return search_request{load.dataset, std::move(queries), load.k, options_of(load)};
 }
 
 request make_score(const load_spec& load, const vector_collection& rows, random_stream& random) {
-  score_request made{load.dataset, {}, {}, options_of(load)};
-  append_query(made.query, load, rows, random);
+  std::vector<float> query;
+  append_query(query, load, rows, random);
+  score_request made{load.dataset, std::move(query), {}, options_of(load)};
   const auto count = count_in(load.ids, random);
   for (std::uint32_t i = 0; i < count; ++i)
     made.ids.push_back(static_cast<row_id>(random.between(0, rows.size() - 1)));
@@ -64,10 +65,10 @@ request make_score(const load_spec& load, const vector_collection& rows, random_
 }
 
 request make_similarity(const load_spec& load, random_stream& random) {
-  similarity_request made{{}, {}, options_of(load)};
-  append_random(made.query, load.dim, random);
-  append_random(made.targets, std::size_t{count_in(load.targets, random)} * load.dim, random);
-  return made;
+  std::vector<float> query, targets;
+  append_random(query, load.dim, random);
+  append_random(targets, std::size_t{count_in(load.targets, random)} * load.dim, random);
+  return similarity_request{std::move(query), std::move(targets), options_of(load)};
 }
 
 request make_spread(const load_spec& load, const activation_graph& graph, random_stream& random) {

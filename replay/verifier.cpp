@@ -27,19 +27,19 @@ std::size_t bytes_of(const item_output& output) {
 }
 
 void fill(work_payload& to, const search_request& from) {
-  to.queries = from.queries;
+  to.queries = float_buffer{from.queries}.take();
   to.dim = to.data->collection()->dim();
   to.k = from.k;
 }
 
 void fill(work_payload& to, const similarity_request& from) {
-  to.queries = from.query;
+  to.queries = float_buffer{from.query}.take();
   to.dim = from.query.size();
-  to.targets = from.targets;
+  to.targets = float_buffer{from.targets}.take();
 }
 
 void fill(work_payload& to, const score_request& from) {
-  to.queries = from.query;
+  to.queries = float_buffer{from.query}.take();
   to.dim = from.query.size();
   to.ids = from.ids;
 }

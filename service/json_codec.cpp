@@ -1,6 +1,5 @@
 #include "engram/service/json_codec.hpp"
 
-#include "engram/datasets/text_embedder.hpp"
 #include "engram/service/request_body.hpp"
 
 #include <algorithm>
@@ -23,10 +22,9 @@ result<request_options> options_of(request_body& body) {
   options.priority = body.priority.value_or(0);
   options.tenant = std::move(body.tenant).value_or("");
   if (body.deadline_ms) {
-    constexpr double longest_ms = 3.6e6;
-    if (!(*body.deadline_ms > 0 && *body.deadline_ms <= longest_ms))
-      return error{ec::invalid_argument, "deadline_ms must be above 0 and at most 3600000"};
-    options.deadline = from_seconds(*body.deadline_ms / 1000);
+    auto deadline = deadline_of_ms(*body.deadline_ms);
+    if (!deadline) return deadline.error();
+    options.deadline = *deadline;
   }
   return options;
 }
@@ -50,11 +48,7 @@ result<std::vector<float>> single_query(request_body& body, const dataset& data)
       return *wrong;
     return std::move(body.query->values);
   }
-  if (!collection.embedder())
-    return error{ec::invalid_argument,
-                 "collection \"" + data.name +
-                     "\" has no embedder for text: give the query as a vector"};
-  return collection.embedder()->embed(*body.text);
+  return embed_text(data, *body.text);
 }
 
 result<decoded_request> to_search(request_body body, request_options options,
@@ -138,13 +132,6 @@ result<decoded_request> to_spread(request_body body, request_options options, co
   return decoded_request{
       spread_request{(*graph)->name, std::move(*seeds), spread, std::move(options)},
       std::move(*graph)};
-}
-
-/// Returns the label of a row or node, empty if there is none.
-std::string_view label_of(const dataset* data, std::uint32_t id) {
-  if (!data) return {};
-  if (const auto* c = data->collection()) return id < c->size() ? c->label(id) : std::string_view{};
-  return id < data->graph()->nodes() ? data->graph()->label(id) : std::string_view{};
 }
 
 struct hit_words {

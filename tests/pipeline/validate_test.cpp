@@ -1,6 +1,7 @@
 // Bad requests are refused with the sentence that says what is wrong; the pipeline serves on.
 
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/pipeline/validate.hpp"
 
 #include <gtest/gtest.h>
 
@@ -115,6 +116,40 @@ TEST_P(bad_input, is_refused_with_a_clear_sentence_and_the_next_request_is_serve
       << got.failure.message;
   EXPECT_TRUE(pipe->submit(search_request{"vectors", {1, 0, 0}, 1, {}}).get().ok());
   EXPECT_EQ(pipe->health().in_flight, 0u);
+}
+
+TEST(lent_numbers, give_the_same_answer_as_own_ones_and_are_let_go) {
+  auto pipe = pipeline::start();
+  ASSERT_TRUE(pipe);
+  // The second target is so long that it must be rescaled, which is done to a copy.
+  const std::vector<float> query{1, 2, 3}, targets{3, 2, 1, 1e30f, 2e30f, 3e30f};
+  for (const std::size_t rows : {1u, 2u}) {
+    const std::vector<float> some(targets.begin(), targets.begin() + 3 * rows);
+    const auto own = (*pipe)->submit(similarity_request{query, some, {}}).get();
+    auto owner = std::make_shared<std::vector<float>>(some);
+    const std::span<const float> numbers{*owner};
+    const std::weak_ptr<const void> watched = owner;
+    auto lent = (*pipe)->submit(
+        similarity_request{query, float_buffer::lent(numbers, std::move(owner)), {}});
+    const auto given = lent.get();
+    ASSERT_TRUE(given.ok()) << given.failure.message;
+    EXPECT_EQ(given.output, own.output);
+    (*pipe)->stop();
+    EXPECT_TRUE(watched.expired());
+    pipe = pipeline::start();
+    ASSERT_TRUE(pipe);
+  }
+}
+
+TEST(lent_numbers, reach_the_payload_without_a_copy) {
+  const auto owner = std::make_shared<std::vector<float>>(std::vector<float>{1, 2, 3});
+  catalog none;
+  const auto work = to_payload(
+      similarity_request{float_buffer::lent(*owner, owner), float_buffer::lent(*owner, owner), {}},
+      none);
+  ASSERT_TRUE(work);
+  EXPECT_EQ((*work)->query_rows().data(), owner->data());
+  EXPECT_EQ((*work)->target_rows().data(), owner->data());
 }
 
 INSTANTIATE_TEST_SUITE_P(each, bad_input, ::testing::ValuesIn(bad_requests()),
