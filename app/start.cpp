@@ -3,6 +3,7 @@
 #include "engram/app/signals.hpp"
 #include "engram/app/stored_datasets.hpp"
 #include "engram/app/table.hpp"
+#include "engram/service/grpc/grpc_server.hpp"
 #include "engram/service/http_server.hpp"
 #include "engram/service/json_writer.hpp"
 
@@ -73,6 +74,12 @@ public:
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
+    if (config_.values.server.grpc_enabled) {
+      auto grpc = grpc_server::start(*pipe_, config_.values.server);
+      if (!grpc) return report_start_error(grpc.error());
+      grpc_ = std::move(*grpc);
+      grpc_->hold_readiness(true);
+    }
     events_.emplace(*pipe_);
     result<void> loaded;
     run_watchfully([&] { loaded = load_datasets(); },
@@ -82,6 +89,7 @@ public:
       return report_usage_error(armed.error());
     if (const auto armed = arm_faults(); !armed) return report_usage_error(armed.error());
     server_->hold_readiness({});
+    if (grpc_) grpc_->hold_readiness(false);
     events_->catch_up();
     if (config_.values.pipeline.faults.admin_enabled)
       spdlog::warn("faults.admin_enabled: whoever reaches {} can break this pipeline on purpose",
@@ -156,6 +164,7 @@ private:
     if (common_.json) {
       json_writer out;
       out.begin_object().field("address", server_->address()).field("port", server_->port());
+      if (grpc_) out.field("grpc_port", grpc_->port());
       out.field("datasets", pipe_->datasets().size()).key("devices").begin_array();
       for (const auto& device : devices)
         out.value(device.info.name);
@@ -163,8 +172,10 @@ private:
       std::printf("%s\n", out.take().c_str());
     } else {
       const auto count = pipe_->datasets().size();
-      std::printf("engram is ready on %s (%zu dataset%s; devices: %s)\n",
-                  server_->address().c_str(), count, count == 1 ? "" : "s", names(devices).c_str());
+      const auto grpc = grpc_ ? ", gRPC on port " + std::to_string(grpc_->port()) : std::string{};
+      std::printf("engram is ready on %s%s (%zu dataset%s; devices: %s)\n",
+                  server_->address().c_str(), grpc.c_str(), count, count == 1 ? "" : "s",
+                  names(devices).c_str());
     }
     std::fflush(stdout);
   }
@@ -220,11 +231,13 @@ private:
   /// with errors only, for ever.
   int end_unsupervised() {
     server_->hold_readiness("unavailable");
+    if (grpc_) grpc_->hold_readiness(true);
     const int code = report_trouble(
         {ec::unavailable, "the supervisor of the actors died: what was pending was answered with "
                           "errors, and the process ends; start it again"});
     const auto stop = [&] {
       server_->stop(); // the answers are written
+      if (grpc_) grpc_->stop();
       pipe_->stop(milliseconds{0});
     };
     run_watchfully(stop, [code](int signal) {
@@ -237,10 +250,12 @@ private:
   /// what is new and answers what it has; then the answers are written.
   int drain() {
     server_->hold_readiness("draining");
+    if (grpc_) grpc_->hold_readiness(true);
     bool all_served = false;
     const auto stop = [&] {
       all_served = pipe_->stop(whole_milliseconds(config_.values.server.drain_timeout_ms));
       all_served = server_->stop() && all_served;
+      if (grpc_) all_served = grpc_->stop() && all_served;
     };
     run_watchfully(stop, [this](int signal) {
       if (signal == SIGHUP) return;
@@ -262,6 +277,7 @@ private:
   bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
   std::unique_ptr<pipeline> pipe_;
   std::unique_ptr<http_server> server_;
+  std::unique_ptr<grpc_server> grpc_;   ///< null if server.grpc_enabled is false
   std::optional<event_printer> events_; ///< from when the door is open; after pipe_, which it reads
 };
 
@@ -278,7 +294,7 @@ int run_start(const common_options& common) {
 
 void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
   auto* command = app.add_subcommand(
-      "start", "Serve the datasets of the store over HTTP until a signal ends it");
+      "start", "Serve the datasets of the store over HTTP and gRPC until a signal ends it");
   const auto flag = [&common](const char* key) {
     return [&common, key](const std::string& value) { common.flags.emplace_back(key, value); };
   };
@@ -288,14 +304,20 @@ void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
       ->add_option_function<std::string>("--port", flag("server.port"),
                                          "Port to listen on; 0: any free one")
       ->type_name("PORT");
+  command
+      ->add_option_function<std::string>("--grpc-port", flag("server.grpc_port"),
+                                         "Port to listen on for gRPC; 0: any free one")
+      ->type_name("PORT");
   command->footer(
-      "Routes: GET / lists them. SIGINT and SIGTERM: take nothing new, answer what was accepted, "
-      "end; a\n"
-      "second one, or one before it is ready, ends at once. SIGHUP: read the configuration again; "
-      "refused\n"
-      "whole if anything is wrong. Standard error is the log: what was loaded, lost, restored, "
-      "restarted.\n"
-      "ENGRAM_FAILPOINTS arms fault points (`engram faults list`). The configuration comes from "
+      "Routes: GET / lists them; reflection lists those of gRPC. SIGINT and SIGTERM: take nothing "
+      "new, answer\n"
+      "what was accepted, end; a second one, or one before it is ready, ends at once. SIGHUP: read "
+      "the\n"
+      "configuration again; refused whole if anything is wrong. Standard error is the log: what "
+      "was "
+      "loaded,\n"
+      "lost, restored, restarted. ENGRAM_FAILPOINTS arms fault points (`engram faults list`). The\n"
+      "configuration comes from "
       "--preset,\n"
       "--config, ENGRAM_ variables and --KEY VALUE; the later wins.\n\n"
       "Examples:\n"

@@ -1,5 +1,7 @@
 #include "engram/service/dataset_lookup.hpp"
 
+#include "engram/datasets/text_embedder.hpp"
+
 #include <tuple>
 #include <utility>
 
@@ -50,6 +52,26 @@ result<dataset_ptr> find_graph(const pipeline& pipe, std::string_view name) {
                                          " is a vector collection and there is no graph " +
                                          quoted(std::string{name} + std::string{graph_suffix}) +
                                          ": spread wants a graph"};
+}
+
+result<std::vector<float>> embed_text(const dataset& data, std::string_view text) {
+  const auto embedder = data.collection()->embedder();
+  if (!embedder)
+    return error{ec::invalid_argument, "collection " + quoted(data.name) +
+                                           " has no embedder for text: give the query as a vector"};
+  return embedder->embed(text);
+}
+
+std::string_view label_of(const dataset* data, std::uint32_t id) {
+  if (!data) return {};
+  if (const auto* c = data->collection()) return id < c->size() ? c->label(id) : std::string_view{};
+  return id < data->graph()->nodes() ? data->graph()->label(id) : std::string_view{};
+}
+
+result<duration> deadline_of_ms(double milliseconds) {
+  constexpr double longest_ms = 3.6e6;
+  if (milliseconds > 0 && milliseconds <= longest_ms) return from_seconds(milliseconds / 1000);
+  return error{ec::invalid_argument, "deadline_ms must be above 0 and at most 3600000"};
 }
 
 bool label_index::is_better(const candidate& a, const candidate& b) noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engram/base/clock.hpp"
 #include "engram/base/error.hpp"
 #include "engram/base/ids.hpp"
 #include "engram/datasets/dataset.hpp"
@@ -13,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace engram {
 
@@ -26,6 +28,17 @@ inline constexpr std::string_view graph_suffix = "-graph";
 result<dataset_ptr> find_collection(const pipeline& pipe, std::string_view name);
 /// Returns the resident graph `name` or, failing that, `name` + graph_suffix. Errors as above.
 result<dataset_ptr> find_graph(const pipeline& pipe, std::string_view name);
+
+/// Returns the vector that the collection's own embedder makes of `text`. `invalid_argument` if it
+/// has none or knows no word of it. `data` is a collection.
+result<std::vector<float>> embed_text(const dataset& data, std::string_view text);
+
+/// Returns the label of a row or node, empty if there is none; `data` may be null.
+std::string_view label_of(const dataset* data, std::uint32_t id);
+
+/// Returns how long `milliseconds` are as a request's deadline. `invalid_argument` unless above 0
+/// and at most an hour.
+result<duration> deadline_of_ms(double milliseconds);
 
 /// Finds the node that a word means. A label is one or more names separated by ", "; a node whose
 /// first name is the word goes before one that has it further back, then the one with more

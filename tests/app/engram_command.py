@@ -18,8 +18,9 @@ PATIENCE = 60  # seconds; a hang fails the test instead of the whole run
 
 
 def clean_environment(**more):
-    """Returns this process's environment without ENGRAM_ variables, and with `more`."""
+    """Returns this process's environment without ENGRAM_ variables, with any free port for gRPC and with `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}
+    kept["ENGRAM_GRPC_PORT"] = "0"
     return {**kept, **more}
 
 

@@ -1,0 +1,120 @@
+#include "engram/service/grpc/grpc_server.hpp"
+
+#include "engram/service/grpc/door.hpp"
+#include "engram/service/grpc/engram_service.hpp"
+#include "engram/service/listen_address.hpp"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace engram {
+
+namespace {
+
+/// Whoever asks for health streams changes as they come; this is how late they may come.
+constexpr std::chrono::milliseconds health_period{100};
+
+/// Before the first server of a process: what is built in applies to every server.
+void enable_plugins() {
+  static const bool done = [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+} // namespace
+
+struct grpc_server::impl {
+  explicit impl(pipeline& pipe) : door(pipe), engram(door) {}
+
+  void follow_readiness(const std::stop_token& stopped);
+
+  grpc_door door;
+  engram_service engram;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+  std::atomic<bool> is_held{false};
+
+  std::mutex mutex;
+  std::condition_variable_any became_stopped;
+  std::optional<bool> stopped; ///< what `stop` returned
+  std::jthread readiness;
+};
+
+void grpc_server::impl::follow_readiness(const std::stop_token& token) {
+  std::unique_lock lock{mutex};
+  while (!token.stop_requested()) {
+    server->GetHealthCheckService()->SetServingStatus(!is_held && door.pipe().health().ready);
+    became_stopped.wait_for(lock, token, health_period, [] { return false; });
+  }
+}
+
+grpc_server::grpc_server() = default;
+
+result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe,
+                                                        const server_options& options) {
+  // gRPC's own complaint about an address goes to its log only.
+  auto address = usable_listen_address(options.host, options.grpc_port);
+  if (!address) return address.error();
+  enable_plugins();
+
+  std::unique_ptr<grpc_server> started{new grpc_server};
+  started->impl_ = std::make_unique<impl>(pipe);
+  auto& self = *started->impl_;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(*address, grpc::InsecureServerCredentials(), &self.port);
+  builder.RegisterService(&self.engram);
+  constexpr std::uint64_t most = std::numeric_limits<int>::max();
+  builder.SetMaxReceiveMessageSize(static_cast<int>(std::min(options.max_body_bytes, most)));
+  // Two servers on one port would share its calls at random.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  self.server = builder.BuildAndStart();
+  if (!self.server)
+    return error{ec::unavailable, "cannot listen on " + *address + ": gRPC's own log says why"};
+  self.readiness =
+      std::jthread{[&self](const std::stop_token& token) { self.follow_readiness(token); }};
+  return started;
+}
+
+grpc_server::~grpc_server() {
+  if (impl_ && impl_->server) stop(std::chrono::milliseconds{0});
+}
+
+std::uint16_t grpc_server::port() const noexcept {
+  return static_cast<std::uint16_t>(impl_->port);
+}
+
+void grpc_server::hold_readiness(bool is_held) {
+  impl_->is_held = is_held;
+  impl_->server->GetHealthCheckService()->SetServingStatus(!is_held &&
+                                                           impl_->door.pipe().health().ready);
+}
+
+bool grpc_server::stop(std::chrono::milliseconds patience) {
+  auto& self = *impl_;
+  if (self.readiness.joinable()) {
+    self.readiness.request_stop();
+    self.readiness.join();
+  }
+  const std::lock_guard lock{self.mutex};
+  if (self.stopped) return *self.stopped;
+  const auto begin = std::chrono::system_clock::now();
+  self.server->Shutdown(begin + patience);
+  self.stopped = std::chrono::system_clock::now() < begin + patience;
+  self.server->Wait();
+  return *self.stopped;
+}
+
+} // namespace engram

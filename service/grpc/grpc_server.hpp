@@ -1,0 +1,41 @@
+#pragma once
+
+#include "engram/base/error.hpp"
+#include "engram/config/options.hpp"
+#include "engram/pipeline/pipeline.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace engram {
+
+/// The daemon's gRPC door onto a pipeline: engram.v1.Engram, health (grpc.health.v1) and
+/// reflection. Thread-safe.
+class grpc_server {
+public:
+  /// Listens and serves; `pipe` must outlive it. `unavailable` when the address cannot be had.
+  static result<std::unique_ptr<grpc_server>> start(pipeline& pipe, const server_options& options);
+  /// Stops as `stop(0)` does, unless stopped before.
+  ~grpc_server();
+  grpc_server(const grpc_server&) = delete;
+  grpc_server& operator=(const grpc_server&) = delete;
+
+  /// Returns the port it listens on, also when any free one was asked for.
+  std::uint16_t port() const noexcept;
+
+  /// Makes health say NOT_SERVING while true; else it follows the pipeline's readiness.
+  void hold_readiness(bool is_held);
+
+  /// Takes no new calls, waits up to `patience` for those under way and cuts off the rest. Returns
+  /// true if nobody was cut off. Later calls return the same at once.
+  bool stop(std::chrono::milliseconds patience = std::chrono::milliseconds{2'000});
+
+private:
+  grpc_server();
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace engram

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "engram/base/clock.hpp"
+#include "engram/base/error.hpp"
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace engram {
+
+/// Returns the status code that says the same as `code`.
+grpc::StatusCode grpc_code(ec code) noexcept;
+
+/// Returns after how many milliseconds a client should try again; 0 where waiting does not help.
+std::uint32_t retry_after_ms(ec code) noexcept;
+
+/// Returns the status of a call that ended with `why`, and puts Engram's name for it, and when to
+/// come back, into the trailing metadata of `context`.
+grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why);
+
+/// Returns the time that a call has left, nothing if its client gave it no deadline.
+std::optional<duration> time_left(const grpc::CallbackServerContext& context) noexcept;
+
+} // namespace engram
