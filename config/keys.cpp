@@ -198,6 +198,12 @@ std::vector<key> daemon_keys() {
     {"server", "drain_timeout_ms", ENGRAM_MEMBER(server.drain_timeout_ms), range(0, an_hour_in_ms),
      "how long a stop waits for accepted requests, in ms", restart},
 
+    {"oip", "shared_memory", ENGRAM_MEMBER(oip.shared_memory), truth,
+     "clients of the Open Inference Protocol may register system shared memory", restart},
+    {"oip", "shared_memory_prefix", ENGRAM_MEMBER(oip.shared_memory_prefix),
+     text("a '/' and what may follow it", shared_memory_prefix_misfit),
+     "what the keys of such memory begin with", restart},
+
     {"datasets", "directory", ENGRAM_MEMBER(datasets.directory), text("a path, or \"\"", nullptr),
      "the dataset store; \"\": $ENGRAM_DATA_DIR, else ~/.local/share/engram", restart},
     {"datasets", "load", ENGRAM_MEMBER(datasets.load),

@@ -143,6 +143,12 @@ struct server_options {
   double drain_timeout_ms = 10'000; ///< how long a stop waits for accepted requests; 0..3.6e6
 };
 
+/// [oip]: the Open Inference Protocol on both doors.
+struct oip_options {
+  bool shared_memory = false; ///< clients may register system shared memory
+  std::string shared_memory_prefix = "/engram"; ///< what the keys of such memory begin with
+};
+
 /// [datasets]: what the daemon loads at start.
 struct dataset_options {
   std::string directory; ///< the dataset store; "": $ENGRAM_DATA_DIR, else ~/.local/share/engram
@@ -153,6 +159,7 @@ struct dataset_options {
 struct options {
   pipeline_options pipeline;
   server_options server;
+  oip_options oip;
   dataset_options datasets;
 };
 

@@ -75,4 +75,13 @@ std::optional<std::string> host_misfit(const texts& host) {
   return {};
 }
 
+std::optional<std::string> shared_memory_prefix_misfit(const texts& prefix) {
+  constexpr std::size_t longest = 255; // NAME_MAX
+  const std::string& text = prefix.front();
+  if (!text.starts_with('/')) return "does not begin with '/'";
+  if (text.find('/', 1) != std::string::npos) return "has a second '/'";
+  if (text.size() > longest) return "is longer than 255 bytes";
+  return {};
+}
+
 } // namespace engram::config

@@ -25,4 +25,8 @@ std::optional<std::string> datasets_misfit(const texts& names);
 /// Anything but "".
 std::optional<std::string> host_misfit(const texts& host);
 
+/// '/' and what may follow it in the name of a POSIX shared memory object: no other '/', at most
+/// 255 bytes.
+std::optional<std::string> shared_memory_prefix_misfit(const texts& prefix);
+
 } // namespace engram::config
