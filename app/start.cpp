@@ -6,6 +6,7 @@
 #include "engram/service/grpc/grpc_server.hpp"
 #include "engram/service/http_server.hpp"
 #include "engram/service/json_writer.hpp"
+#include "engram/service/oip/inference_server.hpp"
 
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -74,8 +75,9 @@ public:
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
+    models_.emplace(*pipe_, config_.values.oip);
     if (config_.values.server.grpc_enabled) {
-      auto grpc = grpc_server::start(*pipe_, config_.values.server);
+      auto grpc = grpc_server::start(*pipe_, *models_, config_.values.server);
       if (!grpc) return report_start_error(grpc.error());
       grpc_ = std::move(*grpc);
       grpc_->hold_readiness(true);
@@ -276,6 +278,7 @@ private:
   configuration config_;
   bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
   std::unique_ptr<pipeline> pipe_;
+  std::optional<inference_server> models_; ///< after pipe_, before the doors that ask it
   std::unique_ptr<http_server> server_;
   std::unique_ptr<grpc_server> grpc_;   ///< null if server.grpc_enabled is false
   std::optional<event_printer> events_; ///< from when the door is open; after pipe_, which it reads

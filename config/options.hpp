@@ -145,7 +145,7 @@ struct server_options {
 
 /// [oip]: the Open Inference Protocol on both doors.
 struct oip_options {
-  bool shared_memory = false; ///< clients may register system shared memory
+  bool shared_memory = false;                   ///< clients may register system shared memory
   std::string shared_memory_prefix = "/engram"; ///< what the keys of such memory begin with
 };
 

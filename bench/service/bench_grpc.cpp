@@ -116,7 +116,8 @@ int run(const settings& s) {
   }
   server_options door;
   door.grpc_port = 0;
-  auto server = engram::grpc_server::start(**pipe, door);
+  engram::inference_server models{**pipe, {}};
+  auto server = engram::grpc_server::start(**pipe, models, door);
   if (!server) {
     std::fprintf(stderr, "bench_grpc: %s\n", server.error().message.c_str());
     return 3;

@@ -1,13 +1,9 @@
 #pragma once
 
-#include "engram/base/error.hpp"
 #include "engram/pipeline/pipeline.hpp"
 #include "engram/service/dataset_lookup.hpp"
 
-#include <grpcpp/server_context.h>
-
 #include <atomic>
-#include <cstddef>
 
 namespace engram {
 
@@ -19,9 +15,14 @@ public:
   pipeline& pipe() const noexcept { return pipe_; }
   label_finder& labels() noexcept { return labels_; }
 
+  /// Returns true if requests are taken, and nobody says otherwise.
+  bool is_ready() const { return !is_held_ && pipe_.health().ready; }
+  void hold_readiness(bool is_held) noexcept { is_held_ = is_held; }
+
 private:
   pipeline& pipe_;
   label_finder labels_;
+  std::atomic<bool> is_held_{false};
 };
 
 } // namespace engram

@@ -57,14 +57,12 @@ private:
 
 /// Makes the call's own deadline the request's, if it is the earlier one.
 result<void> apply_deadline(const grpc::CallbackServerContext& context, grpc_request& request) {
-  const auto left = time_left(context);
-  if (!left) return {};
-  if (*left <= duration::zero())
-    return error{ec::deadline_exceeded, "the call's deadline had passed when it arrived"};
-  constexpr duration longest = std::chrono::hours{1};
+  const auto left = request_deadline(context);
+  if (!left) return left.error();
+  if (!*left) return {};
   auto& deadline = std::visit(
       [](auto& each) -> auto& { return each.options.deadline; }, request.what);
-  deadline = std::min({*left, deadline.value_or(*left), longest});
+  deadline = std::min(**left, deadline.value_or(**left));
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "engram/service/grpc/door.hpp"
 #include "engram/service/grpc/engram_service.hpp"
+#include "engram/service/grpc/inference_service.hpp"
 #include "engram/service/listen_address.hpp"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -10,7 +11,6 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <limits>
 #include <mutex>
@@ -37,15 +37,16 @@ void enable_plugins() {
 } // namespace
 
 struct grpc_server::impl {
-  explicit impl(pipeline& pipe) : door(pipe), engram(door) {}
+  impl(pipeline& pipe, inference_server& models)
+      : door(pipe), engram(door), inference(door, models) {}
 
   void follow_readiness(const std::stop_token& stopped);
 
   grpc_door door;
   engram_service engram;
+  inference_service inference;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
-  std::atomic<bool> is_held{false};
 
   std::mutex mutex;
   std::condition_variable_any became_stopped;
@@ -56,14 +57,14 @@ struct grpc_server::impl {
 void grpc_server::impl::follow_readiness(const std::stop_token& token) {
   std::unique_lock lock{mutex};
   while (!token.stop_requested()) {
-    server->GetHealthCheckService()->SetServingStatus(!is_held && door.pipe().health().ready);
+    server->GetHealthCheckService()->SetServingStatus(door.is_ready());
     became_stopped.wait_for(lock, token, health_period, [] { return false; });
   }
 }
 
 grpc_server::grpc_server() = default;
 
-result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe,
+result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inference_server& models,
                                                         const server_options& options) {
   // gRPC's own complaint about an address goes to its log only.
   auto address = usable_listen_address(options.host, options.grpc_port);
@@ -71,11 +72,12 @@ result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe,
   enable_plugins();
 
   std::unique_ptr<grpc_server> started{new grpc_server};
-  started->impl_ = std::make_unique<impl>(pipe);
+  started->impl_ = std::make_unique<impl>(pipe, models);
   auto& self = *started->impl_;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(*address, grpc::InsecureServerCredentials(), &self.port);
   builder.RegisterService(&self.engram);
+  builder.RegisterService(&self.inference);
   constexpr std::uint64_t most = std::numeric_limits<int>::max();
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min(options.max_body_bytes, most)));
   // Two servers on one port would share its calls at random.
@@ -97,9 +99,8 @@ std::uint16_t grpc_server::port() const noexcept {
 }
 
 void grpc_server::hold_readiness(bool is_held) {
-  impl_->is_held = is_held;
-  impl_->server->GetHealthCheckService()->SetServingStatus(!is_held &&
-                                                           impl_->door.pipe().health().ready);
+  impl_->door.hold_readiness(is_held);
+  impl_->server->GetHealthCheckService()->SetServingStatus(impl_->door.is_ready());
 }
 
 bool grpc_server::stop(std::chrono::milliseconds patience) {

@@ -3,6 +3,7 @@
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/oip/inference_server.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -11,12 +12,14 @@
 
 namespace engram {
 
-/// The daemon's gRPC door onto a pipeline: engram.v1.Engram, health (grpc.health.v1) and
-/// reflection. Thread-safe.
+/// The daemon's gRPC door onto a pipeline: engram.v1.Engram, the Open Inference Protocol,
+/// health (grpc.health.v1) and reflection. Thread-safe.
 class grpc_server {
 public:
-  /// Listens and serves; `pipe` must outlive it. `unavailable` when the address cannot be had.
-  static result<std::unique_ptr<grpc_server>> start(pipeline& pipe, const server_options& options);
+  /// Listens and serves; `pipe` and `models` must outlive it. `unavailable` when the address cannot
+  /// be had.
+  static result<std::unique_ptr<grpc_server>> start(pipeline& pipe, inference_server& models,
+                                                    const server_options& options);
   /// Stops as `stop(0)` does, unless stopped before.
   ~grpc_server();
   grpc_server(const grpc_server&) = delete;

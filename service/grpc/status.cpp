@@ -2,6 +2,7 @@
 
 #include <grpc/support/time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -50,11 +51,16 @@ grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why) {
   return {grpc_code(why.code), why.message};
 }
 
-std::optional<duration> time_left(const grpc::CallbackServerContext& context) noexcept {
+result<std::optional<duration>> request_deadline(const grpc::CallbackServerContext& context) {
   const gpr_timespec deadline = context.raw_deadline();
-  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) return std::nullopt;
-  const gpr_timespec left = gpr_convert_clock_type(deadline, GPR_TIMESPAN);
-  return std::chrono::seconds{left.tv_sec} + std::chrono::nanoseconds{left.tv_nsec};
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0)
+    return std::optional<duration>{};
+  const gpr_timespec span = gpr_convert_clock_type(deadline, GPR_TIMESPAN);
+  const duration left = std::chrono::seconds{span.tv_sec} + std::chrono::nanoseconds{span.tv_nsec};
+  if (left <= duration::zero())
+    return error{ec::deadline_exceeded, "the call's deadline had passed when it arrived"};
+  constexpr duration longest = std::chrono::hours{1};
+  return std::optional{std::min(left, longest)};
 }
 
 } // namespace engram

@@ -21,7 +21,8 @@ std::uint32_t retry_after_ms(ec code) noexcept;
 /// come back, into the trailing metadata of `context`.
 grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why);
 
-/// Returns the time that a call has left, nothing if its client gave it no deadline.
-std::optional<duration> time_left(const grpc::CallbackServerContext& context) noexcept;
+/// Returns the time that a call has left, an hour at most; nothing if its client gave it no
+/// deadline. `deadline_exceeded` if there is none left.
+result<std::optional<duration>> request_deadline(const grpc::CallbackServerContext& context);
 
 } // namespace engram

@@ -125,11 +125,10 @@ result<settings> settings_of(operation op, const infer_request& in) {
 // -- inputs --
 
 bool fits(std::span<const std::int64_t> shape, std::span<const std::int64_t> dims) {
-  return shape.size() == dims.size() + 1 &&
-         std::equal(dims.begin(), dims.end(), shape.begin() + 1,
-                    [](std::int64_t wanted, std::int64_t given) {
-                      return wanted == -1 || wanted == given;
-                    });
+  return shape.size() == dims.size() + 1 && std::equal(dims.begin(), dims.end(), shape.begin() + 1,
+                                                       [](std::int64_t wanted, std::int64_t given) {
+                                                         return wanted == -1 || wanted == given;
+                                                       });
 }
 
 std::string wanted_shape(std::span<const std::int64_t> dims) {
@@ -209,7 +208,8 @@ result<float_buffer> embed_all(const dataset& data, const tensor& texts) {
   if (!elements) return invalid("input 'text': " + elements.error().message);
   if (elements->size() != *element_count(texts.shape))
     return invalid("input 'text' has " + std::to_string(elements->size()) + " elements: shape " +
-                   shape_text(texts.shape) + " takes " + std::to_string(*element_count(texts.shape)));
+                   shape_text(texts.shape) + " takes " +
+                   std::to_string(*element_count(texts.shape)));
   std::vector<float> out;
   for (const auto text : *elements) {
     const auto vector = embed_text(data, text);
@@ -293,7 +293,8 @@ result<std::vector<requested_output>> match_outputs(const served_model& model,
   if (!asked.empty()) return asked;
   // Labels take longer to write than all the rest, so they come when asked for.
   for (const auto& spec : model.outputs)
-    if (spec.name != "labels") asked.push_back({.name = spec.name, .as_binary = false, .region = {}});
+    if (spec.name != "labels")
+      asked.push_back({.name = spec.name, .as_binary = false, .region = {}});
   return asked;
 }
 
@@ -323,8 +324,7 @@ void for_each_place(const item_output& from, std::size_t width, Write write) {
 tensor hits_output(const infer_plan& plan, const answer& given, const std::string& name) {
   const auto& from = given.output;
   const auto rows = static_cast<std::int64_t>(from.counts.size());
-  if (name == "counts")
-    return numbers_tensor(name, oip_uint32, std::span{from.counts}, {rows, 1});
+  if (name == "counts") return numbers_tensor(name, oip_uint32, std::span{from.counts}, {rows, 1});
   if (name == "hops") return numbers_tensor(name, oip_uint32, std::span{from.hops}, {rows, 1});
   const auto longest = std::ranges::max_element(from.counts);
   const std::size_t width = longest == from.counts.end() ? 0 : *longest;
@@ -341,8 +341,7 @@ tensor hits_output(const infer_plan& plan, const answer& given, const std::strin
   }
   bytes.reserve(from.counts.size() * width * sizeof(float));
   if (name == "scores" || name == "activations") {
-    for_each_place(from, width,
-                   [&](const hit* h) { append_number(bytes, h ? h->score : 0.0f); });
+    for_each_place(from, width, [&](const hit* h) { append_number(bytes, h ? h->score : 0.0f); });
     return owned_tensor(name, oip_fp32, shape, std::move(bytes));
   }
   for_each_place(from, width,

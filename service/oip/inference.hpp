@@ -35,7 +35,7 @@ struct infer_request {
 };
 
 struct output_tensor {
-  tensor content;                     ///< without bytes if they went to the region
+  tensor content; ///< without bytes if they went to the region
   bool as_binary = false;
   std::optional<region_slice> region; ///< as requested, with the bytes that were written
 };

@@ -19,11 +19,13 @@ public:
   void start() {
     auto requests = std::move(plan_.requests);
     for (std::size_t i = 0; i < requests.size(); ++i) {
-      auto given = server_.pipe_.submit(
-          std::move(requests[i]),
-          [self = shared_from_this(), i](answer a) { self->take(i, std::move(a)); });
+      auto given =
+          server_.pipe_.submit(std::move(requests[i]), [self = shared_from_this(), i](answer a) {
+            self->take(i, std::move(a));
+          });
       const std::lock_guard lock{mutex_};
-      if (is_cancelled_) given.cancel();
+      if (is_cancelled_)
+        given.cancel();
       else
         tickets_.push_back(std::move(given));
     }

@@ -76,4 +76,12 @@ result<served_model> find_model(const pipeline& pipe, std::string_view name,
   return found;
 }
 
+result<std::vector<served_model>> models_named(const pipeline& pipe, std::string_view name,
+                                               std::string_view version) {
+  if (name.empty()) return models_of(pipe);
+  auto found = find_model(pipe, name, version);
+  if (!found) return found.error();
+  return std::vector{std::move(*found)};
+}
+
 } // namespace engram

@@ -17,6 +17,8 @@ inline constexpr std::int32_t max_model_batch = 4096;
 inline constexpr std::string_view search_prefix = "search.";
 inline constexpr std::string_view spread_prefix = "spread.";
 inline constexpr std::string_view similarity_model = "similarity";
+/// What the protocol calls the platform and the backend of every model.
+inline constexpr std::string_view oip_platform = "engram";
 
 /// A tensor of a model. `dims` leave out the batch, which every tensor has as its first dimension;
 /// -1 is any size.
@@ -46,5 +48,8 @@ std::vector<served_model> models_of(const pipeline& pipe);
 /// current version, which is the only one that is served.
 result<served_model> find_model(const pipeline& pipe, std::string_view name,
                                 std::string_view version);
+/// Returns the model `name`, or all for an empty name. Errors as above.
+result<std::vector<served_model>> models_named(const pipeline& pipe, std::string_view name,
+                                               std::string_view version);
 
 } // namespace engram

@@ -106,8 +106,9 @@ result<void> shared_memory_regions::add(region what) {
                    std::to_string(what.offset) + " does not lie in it");
   const std::lock_guard lock{mutex_};
   if (regions_.size() >= max_regions)
-    return error{ec::resource_exhausted, std::to_string(max_regions) +
-                                             " shared memory regions are registered: take one back"};
+    return error{ec::resource_exhausted,
+                 std::to_string(max_regions) +
+                     " shared memory regions are registered: take one back"};
   std::string name = what.name;
   const auto [at, is_new] = regions_.try_emplace(std::move(name), entry{std::move(what), object});
   if (!is_new)

@@ -25,11 +25,10 @@ void add_success(model_statistics& to, std::span<const answer> answers, duration
   // The parts of a batch ran side by side: the longest is what the inference waited for.
   answer_trace longest;
   for (const auto& each : answers) {
-    const auto items = static_cast<double>(each.op == operation::similarity
-                                               ? each.output.scores.size()
-                                               : each.output.counts.size());
+    const auto items = static_cast<double>(
+        each.op == operation::similarity ? each.output.scores.size() : each.output.counts.size());
     to.inference_count += inferences_of(each);
-    if (each.trace.batch_items > 0) to.execution_count += items / each.trace.batch_items;
+    if (each.trace.batch_items > 0) to.execution_shares += items / each.trace.batch_items;
     if (each.trace.total_seconds >= longest.total_seconds) longest = each.trace;
   }
   const auto queue = seconds(longest.window_seconds + longest.queue_seconds);
@@ -46,8 +45,8 @@ void add_success(model_statistics& to, std::span<const answer> answers, duration
 void inference_statistics::count(const served_model& model, std::span<const answer> answers,
                                  duration elapsed, system_time now) {
   const auto key = key_of(model);
-  const auto since_1970 = std::chrono::duration_cast<std::chrono::milliseconds>(
-      now.time_since_epoch());
+  const auto since_1970 =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
   const std::lock_guard lock{mutex_};
   auto& mine = by_model_[model.name];
   if (mine.key > key) return; // of a version that is gone

@@ -5,6 +5,7 @@
 #include "engram/service/oip/models.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -18,11 +19,16 @@ namespace engram {
 struct model_statistics {
   std::uint64_t last_inference_ms = 0; ///< since 1970; 0: none yet
   std::uint64_t inference_count = 0;   ///< queries, seed sets or similarity queries served
-  double execution_count = 0;          ///< batches that served them, in shares of each
+  double execution_shares = 0;         ///< of each batch the share that served them
   std::uint64_t successes = 0, failures = 0;
   duration success_time{}, failure_time{};
   /// Waiting for company and a device; going to the device; computing; the rest until the answer.
   duration queue_time{}, input_time{}, infer_time{}, output_time{};
+
+  /// Returns the number of batches that served them.
+  std::uint64_t executions() const noexcept {
+    return static_cast<std::uint64_t>(std::ceil(execution_shares));
+  }
 };
 
 /// Counts the inferences that come over the Open Inference Protocol, for each model since its

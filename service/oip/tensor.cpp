@@ -20,7 +20,8 @@ result<std::size_t> element_count(std::span<const std::int64_t> shape) {
   std::size_t count = 1;
   for (const auto dim : shape) {
     if (dim < 0)
-      return error{ec::invalid_argument, "shape " + shape_text(shape) + " has a negative dimension"};
+      return error{ec::invalid_argument,
+                   "shape " + shape_text(shape) + " has a negative dimension"};
     const auto size = static_cast<std::size_t>(dim);
     if (size > 0 && count > std::numeric_limits<std::size_t>::max() / 8 / size)
       return error{ec::invalid_argument, "shape " + shape_text(shape) + " has too many elements"};
@@ -48,8 +49,8 @@ result<std::vector<std::string_view>> bytes_elements(std::string_view bytes) {
   while (!bytes.empty()) {
     std::uint32_t size = 0;
     if (bytes.size() < sizeof size)
-      return error{ec::invalid_argument, "BYTES element " + std::to_string(out.size()) +
-                                             " ends within its length"};
+      return error{ec::invalid_argument,
+                   "BYTES element " + std::to_string(out.size()) + " ends within its length"};
     std::memcpy(&size, bytes.data(), sizeof size);
     bytes.remove_prefix(sizeof size);
     if (bytes.size() < size)

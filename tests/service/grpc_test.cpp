@@ -29,7 +29,7 @@ protected:
     server_options door;
     door.grpc_port = 0;
     door.max_body_bytes = max_body;
-    auto listening = engram::grpc_server::start(*pipe, door);
+    auto listening = engram::grpc_server::start(*pipe, models, door);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
     channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),
@@ -54,6 +54,7 @@ protected:
     return out;
   }
 
+  inference_server models{*pipe, {}};
   std::unique_ptr<engram::grpc_server> grpc_door;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Engram::Stub> stub;
@@ -401,7 +402,7 @@ TEST_F(grpc_test, a_stream_that_is_cut_takes_its_requests_back) {
 TEST_F(grpc_test, a_taken_port_is_an_error_that_names_it) {
   server_options door;
   door.grpc_port = grpc_door->port();
-  const auto second = engram::grpc_server::start(*pipe, door);
+  const auto second = engram::grpc_server::start(*pipe, models, door);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ec::unavailable);
   EXPECT_THAT(second.error().message, ::testing::HasSubstr(std::to_string(door.grpc_port)));

@@ -1,0 +1,232 @@
+#include "engram/service/grpc/inference_service.hpp"
+
+#include "engram/service/grpc/inference_messages.hpp"
+#include "engram/service/grpc/inference_stream.hpp"
+#include "engram/service/grpc/status.hpp"
+
+#include <utility>
+#include <vector>
+
+namespace engram {
+
+namespace {
+
+/// One inference until it is answered. gRPC frees it through OnDone, which comes neither before
+/// Finish nor before the method has returned it.
+class infer_call final : public grpc::ServerUnaryReactor {
+public:
+  infer_call(grpc::CallbackServerContext& context, inference::ModelInferResponse& out)
+      : context_(context), out_(out) {}
+
+  void start(inference_server& server, result<infer_request> decoded) {
+    if (!decoded) {
+      Finish(fail_call(context_, decoded.error()));
+      return;
+    }
+    ticket_ = server.infer(std::move(*decoded), [this](const result<infer_response>& given) {
+      if (given) encode(*given, out_);
+      Finish(given ? grpc::Status::OK : fail_call(context_, given.error()));
+    });
+  }
+
+  void OnCancel() override { ticket_.cancel(); }
+  void OnDone() override { delete this; }
+
+private:
+  grpc::CallbackServerContext& context_;
+  inference::ModelInferResponse& out_;
+  inference_server::ticket ticket_;
+};
+
+error no_cuda_regions() {
+  return {
+      ec::invalid_argument,
+      "CUDA shared memory is not taken here: send the tensors, or register system shared memory"};
+}
+
+} // namespace
+
+inference_service::inference_service(grpc_door& door, inference_server& server)
+    : door_(door), server_(server) {
+  SetMessageAllocatorFor_ModelInfer(&messages_);
+}
+
+template <class Body>
+grpc::ServerUnaryReactor* inference_service::serve(grpc::CallbackServerContext& context,
+                                                   const Body& body) {
+  auto* reactor = context.DefaultReactor();
+  const result<void> done = body();
+  reactor->Finish(done ? grpc::Status::OK : fail_call(context, done.error()));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* inference_service::ServerLive(grpc::CallbackServerContext* context,
+                                                        const inference::ServerLiveRequest*,
+                                                        inference::ServerLiveResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    out->set_live(door_.pipe().health().live);
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor* inference_service::ServerReady(grpc::CallbackServerContext* context,
+                                                         const inference::ServerReadyRequest*,
+                                                         inference::ServerReadyResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    out->set_ready(door_.is_ready());
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor* inference_service::ModelReady(grpc::CallbackServerContext* context,
+                                                        const inference::ModelReadyRequest* in,
+                                                        inference::ModelReadyResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    const auto model = find_model(door_.pipe(), in->name(), in->version());
+    out->set_ready(door_.is_ready() && model);
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::ServerMetadata(grpc::CallbackServerContext* context,
+                                  const inference::ServerMetadataRequest*,
+                                  inference::ServerMetadataResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    out->set_name("engram");
+    out->set_version(ENGRAM_VERSION);
+    for (auto& each : server_.extensions())
+      out->add_extensions(std::move(each));
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::ModelMetadata(grpc::CallbackServerContext* context,
+                                 const inference::ModelMetadataRequest* in,
+                                 inference::ModelMetadataResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    const auto model = find_model(door_.pipe(), in->name(), in->version());
+    if (!model) return model.error();
+    encode_metadata(*model, *out);
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerContext* context,
+                                                        const inference::ModelInferRequest* in,
+                                                        inference::ModelInferResponse* out) {
+  auto* call = new infer_call(*context, *out);
+  auto decoded = decode_inference(*in, decltype(messages_)::owner_of(*context), server_.regions());
+  if (decoded) {
+    auto left = request_deadline(*context);
+    if (left)
+      decoded->deadline = *left;
+    else
+      decoded = std::move(left).error();
+  }
+  call->start(server_, std::move(decoded));
+  return call;
+}
+
+grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+inference_service::ModelStreamInfer(grpc::CallbackServerContext*) {
+  return open_inference_stream(server_);
+}
+
+grpc::ServerUnaryReactor* inference_service::ModelConfig(grpc::CallbackServerContext* context,
+                                                         const inference::ModelConfigRequest* in,
+                                                         inference::ModelConfigResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    const auto model = find_model(door_.pipe(), in->name(), in->version());
+    if (!model) return model.error();
+    encode_config(*model, *out->mutable_config());
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::ModelStatistics(grpc::CallbackServerContext* context,
+                                   const inference::ModelStatisticsRequest* in,
+                                   inference::ModelStatisticsResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    const auto models = models_named(door_.pipe(), in->name(), in->version());
+    if (!models) return models.error();
+    for (const auto& each : *models)
+      encode_statistics(each, server_.statistics().of(each), *out->add_model_stats());
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::RepositoryIndex(grpc::CallbackServerContext* context,
+                                   const inference::RepositoryIndexRequest*,
+                                   inference::RepositoryIndexResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    for (const auto& each : models_of(door_.pipe())) { // all of them are ready
+      auto& to = *out->add_models();
+      to.set_name(each.name);
+      to.set_version(std::to_string(each.version()));
+      to.set_state("READY");
+    }
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::SystemSharedMemoryStatus(grpc::CallbackServerContext* context,
+                                            const inference::SystemSharedMemoryStatusRequest* in,
+                                            inference::SystemSharedMemoryStatusResponse* out) {
+  return serve(*context, [&]() -> result<void> {
+    const auto regions = server_.regions().list(in->name());
+    if (!regions) return regions.error();
+    for (const auto& each : *regions) {
+      auto& to = (*out->mutable_regions())[each.name];
+      to.set_name(each.name);
+      to.set_key(each.key);
+      to.set_offset(each.offset);
+      to.set_byte_size(each.byte_size);
+    }
+    return {};
+  });
+}
+
+grpc::ServerUnaryReactor* inference_service::SystemSharedMemoryRegister(
+    grpc::CallbackServerContext* context, const inference::SystemSharedMemoryRegisterRequest* in,
+    inference::SystemSharedMemoryRegisterResponse*) {
+  return serve(*context, [&] {
+    return server_.regions().add({in->name(), in->key(), in->offset(), in->byte_size()});
+  });
+}
+
+grpc::ServerUnaryReactor* inference_service::SystemSharedMemoryUnregister(
+    grpc::CallbackServerContext* context, const inference::SystemSharedMemoryUnregisterRequest* in,
+    inference::SystemSharedMemoryUnregisterResponse*) {
+  return serve(*context, [&] { return server_.regions().remove(in->name()); });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::CudaSharedMemoryStatus(grpc::CallbackServerContext* context,
+                                          const inference::CudaSharedMemoryStatusRequest* in,
+                                          inference::CudaSharedMemoryStatusResponse*) {
+  return serve(*context, [&]() -> result<void> {
+    return in->name().empty() ? result<void>{} : no_cuda_regions();
+  });
+}
+
+grpc::ServerUnaryReactor*
+inference_service::CudaSharedMemoryRegister(grpc::CallbackServerContext* context,
+                                            const inference::CudaSharedMemoryRegisterRequest*,
+                                            inference::CudaSharedMemoryRegisterResponse*) {
+  return serve(*context, []() -> result<void> { return no_cuda_regions(); });
+}
+
+grpc::ServerUnaryReactor* inference_service::CudaSharedMemoryUnregister(
+    grpc::CallbackServerContext* context, const inference::CudaSharedMemoryUnregisterRequest* in,
+    inference::CudaSharedMemoryUnregisterResponse*) {
+  return serve(*context, [&]() -> result<void> {
+    return in->name().empty() ? result<void>{} : no_cuda_regions();
+  });
+}
+
+} // namespace engram
