@@ -1,12 +1,8 @@
 // The gRPC door: what it answers, how it fails, what a stream may do.
 
-#include "engram/service/grpc/grpc_server.hpp"
-
 #include <engram.grpc.pb.h>
 #include <gmock/gmock.h>
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
 
 #include <chrono>
 #include <cmath>
@@ -16,24 +12,16 @@
 #include <ostream>
 #include <thread>
 
-#include "server_fixture.hpp"
+#include "grpc_fixture.hpp"
 
 namespace engram::testing {
 
 using namespace std::chrono_literals;
 
-class grpc_test : public server_test {
+class grpc_test : public grpc_fixture {
 protected:
   void SetUp() override {
-    server_test::SetUp();
-    server_options door;
-    door.grpc_port = 0;
-    door.max_body_bytes = max_body;
-    auto listening = engram::grpc_server::start(*pipe, models, door);
-    ASSERT_TRUE(listening) << listening.error().message;
-    grpc_door = std::move(*listening);
-    channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),
-                                  grpc::InsecureChannelCredentials());
+    grpc_fixture::SetUp();
     stub = v1::Engram::NewStub(channel);
   }
 
@@ -54,9 +42,6 @@ protected:
     return out;
   }
 
-  inference_server models{*pipe, {}};
-  std::unique_ptr<engram::grpc_server> grpc_door;
-  std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::Engram::Stub> stub;
 };
 
@@ -402,7 +387,7 @@ TEST_F(grpc_test, a_stream_that_is_cut_takes_its_requests_back) {
 TEST_F(grpc_test, a_taken_port_is_an_error_that_names_it) {
   server_options door;
   door.grpc_port = grpc_door->port();
-  const auto second = engram::grpc_server::start(*pipe, models, door);
+  const auto second = engram::grpc_server::start(*pipe, *models, door);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ec::unavailable);
   EXPECT_THAT(second.error().message, ::testing::HasSubstr(std::to_string(door.grpc_port)));
