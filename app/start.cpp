@@ -4,7 +4,7 @@
 #include "engram/app/stored_datasets.hpp"
 #include "engram/app/table.hpp"
 #include "engram/service/grpc/grpc_server.hpp"
-#include "engram/service/http_server.hpp"
+#include "engram/service/http/http_server.hpp"
 #include "engram/service/json_writer.hpp"
 #include "engram/service/oip/inference_server.hpp"
 
@@ -312,7 +312,8 @@ void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
                                          "Port to listen on for gRPC; 0: any free one")
       ->type_name("PORT");
   command->footer(
-      "Routes: GET / lists them; reflection lists those of gRPC. SIGINT and SIGTERM: take nothing "
+      "Routes: GET /v1 lists them; reflection lists those of gRPC. SIGINT and SIGTERM: take "
+      "nothing "
       "new, answer\n"
       "what was accepted, end; a second one, or one before it is ready, ends at once. SIGHUP: read "
       "the\n"

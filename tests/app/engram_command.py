@@ -116,7 +116,7 @@ class Daemon:
             connection.request(method, path, body=json.dumps(body) if body is not None else None)
             response = connection.getresponse()
             text = response.read()
-            is_json = response.headers["Content-Type"] == "application/json"
+            is_json = response.headers["Content-Type"] in ("application/json", "application/problem+json")
             return response.status, json.loads(text) if is_json else text.decode()
         finally:
             connection.close()

@@ -1,6 +1,6 @@
 // The JSON body that arms fault points.
 
-#include "engram/service/fault_body.hpp"
+#include "engram/service/http/fault_body.hpp"
 
 #include <sstream>
 

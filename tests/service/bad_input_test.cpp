@@ -185,8 +185,8 @@ const std::vector<refusal>& refusals() {
        400, "invalid_argument", "threshold"},
       // routes
       {"unknown_route", "/v1/serch", "{}", 404, "not_found", "/v1/serch"},
-      {"unknown_version", "/v2/search", "{}", 404, "not_found", "/v2/search"},
-      {"post_to_metrics", "/metrics", "{}", 405, "invalid_argument", "takes GET only"},
+      {"unknown_version", "/v3/search", "{}", 404, "not_found", "/v3/search"},
+      {"post_to_metrics", "/metrics", "{}", 405, "invalid_argument", "takes GET, HEAD only"},
   };
   return all;
 }
@@ -196,9 +196,10 @@ class bad_request : public server_test, public ::testing::WithParamInterface<ref
 TEST_P(bad_request, is_refused_in_words_and_leaves_the_service_alive) {
   const auto& given = GetParam();
   const auto out = post_json(given.path, given.body, given.status);
-  ASSERT_TRUE(out.contains("error"));
-  EXPECT_EQ(out["error"]["code"], given.code);
-  const auto message = out["error"]["message"].get<std::string>();
+  ASSERT_TRUE(out.contains("code"));
+  EXPECT_EQ(out["code"], given.code);
+  EXPECT_EQ(out["status"], given.status);
+  const auto message = out["detail"].get<std::string>();
   EXPECT_NE(message.find(given.says), std::string::npos) << message;
   EXPECT_TRUE(is_alive());
 }
@@ -255,7 +256,7 @@ TEST_P(odd_request, is_answered_in_json_and_leaves_the_service_alive) {
   EXPECT_THAT(given.statuses, ::testing::Contains(response.status))
       << response.head << response.body;
   if (response.status >= 400) {
-    EXPECT_TRUE(json::parse(response.body, nullptr, false).contains("error")) << response.body;
+    EXPECT_TRUE(json::parse(response.body, nullptr, false).contains("detail")) << response.body;
   }
   EXPECT_TRUE(is_alive());
 }

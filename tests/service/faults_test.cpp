@@ -107,7 +107,7 @@ TEST_P(closed_admin_faults, are_refused_by_the_name_of_the_key) {
   const auto response =
       talk(port, request_text(GetParam(), route, R"({"faults":["actor.router=exit"]})"));
   EXPECT_EQ(response.status, 403);
-  EXPECT_EQ(json::parse(response.body).at("error").at("message"),
+  EXPECT_EQ(json::parse(response.body).at("detail"),
             "/v1/admin/faults is closed: faults.admin_enabled is false");
   EXPECT_TRUE(is_alive());
   for (const auto& site : pipe->faults())
@@ -188,9 +188,9 @@ TEST_P(bad_faults, are_refused_in_words_and_arm_nothing) {
   const auto response = ask("PUT", given.body);
   EXPECT_EQ(response.status, given.status) << response.body;
   const auto out = json::parse(response.body, nullptr, false);
-  ASSERT_TRUE(out.contains("error")) << response.body;
-  EXPECT_EQ(out["error"]["code"], given.status == 404 ? "not_found" : "invalid_argument");
-  const auto message = out["error"]["message"].get<std::string>();
+  ASSERT_TRUE(out.contains("code")) << response.body;
+  EXPECT_EQ(out["code"], given.status == 404 ? "not_found" : "invalid_argument");
+  const auto message = out["detail"].get<std::string>();
   EXPECT_NE(message.find(given.says), std::string::npos) << message;
   for (const auto& site : pipe->faults())
     EXPECT_EQ(site.setting, "off") << site.name;
@@ -209,7 +209,7 @@ TEST_F(door_faults, a_request_that_is_not_accepted_is_answered_503_and_reaches_n
   const auto refused = post(port, "/v1/search", a_search);
   EXPECT_EQ(refused.status, 503);
   EXPECT_TRUE(refused.has_header("Retry-After: 1"));
-  EXPECT_EQ(json::parse(refused.body).at("error").at("code"), "unavailable");
+  EXPECT_EQ(json::parse(refused.body).at("code"), "unavailable");
   EXPECT_EQ(pipe->counts().accepted, 0u);
   EXPECT_EQ(get(port, "/healthz").status, 503);
   EXPECT_TRUE(is_alive());

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace engram::testing {
 
@@ -70,6 +71,16 @@ public:
     }
     out.body = buffer_.substr(0, length);
     buffer_.erase(0, length);
+    return out;
+  }
+
+  /// Returns what comes before `mark`; all that comes if it never does.
+  std::string receive_until(std::string_view mark) {
+    auto end = std::string::npos;
+    while ((end = buffer_.find(mark)) == std::string::npos)
+      if (!fill()) return std::exchange(buffer_, {});
+    std::string out = buffer_.substr(0, end);
+    buffer_.erase(0, end + mark.size());
     return out;
   }
 

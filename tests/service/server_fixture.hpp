@@ -2,7 +2,7 @@
 
 #include "engram/datasets/text_embedder.hpp"
 #include "engram/pipeline/pipeline.hpp"
-#include "engram/service/http_server.hpp"
+#include "engram/service/http/http_server.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -38,11 +38,15 @@ protected:
     door.port = 0;
     door.threads = 8;
     door.max_body_bytes = max_body;
-    auto listening = http_server::start(*pipe, door);
+    auto listening =
+        http_server::start(*pipe, door, [this](http_router& router) { add_routes(router); });
     ASSERT_TRUE(listening) << listening.error().message;
     server = std::move(*listening);
     port = server->port();
   }
+
+  /// What the door serves beside the routes that every door has.
+  virtual void add_routes(http_router&) {}
 
   void publish_animals() {
     const std::array<float, 12> rows{1, 0, 0, 0, 1, 0, 0, 0, 1, 0.6f, 0.8f, 0};

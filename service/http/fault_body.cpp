@@ -1,4 +1,4 @@
-#include "engram/service/fault_body.hpp"
+#include "engram/service/http/fault_body.hpp"
 
 #include "engram/devices/fault_points.hpp"
 #include "engram/service/json_reading.hpp"

@@ -1,4 +1,4 @@
-#include "engram/service/http_body.hpp"
+#include "engram/service/http/http_body.hpp"
 
 #include <civetweb.h>
 

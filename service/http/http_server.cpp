@@ -1,9 +1,13 @@
-#include "engram/service/http_server.hpp"
+#include "engram/service/http/http_server.hpp"
 
 #include "engram/base/clock.hpp"
-#include "engram/service/http_body.hpp"
+#include "engram/service/http/compression.hpp"
+#include "engram/service/http/http_body.hpp"
+#include "engram/service/http/http_door.hpp"
+#include "engram/service/http/http_writing.hpp"
+#include "engram/service/http/request_id.hpp"
+#include "engram/service/http/routes.hpp"
 #include "engram/service/listen_address.hpp"
-#include "engram/service/routes.hpp"
 
 #include <civetweb.h>
 #include <strings.h>
@@ -32,6 +36,10 @@ std::string_view header(const mg_connection* connection, const char* name) {
   return value ? std::string_view{value} : std::string_view{};
 }
 
+std::string_view text_or_nothing(const char* text) {
+  return text ? std::string_view{text} : std::string_view{};
+}
+
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -41,19 +49,6 @@ bool wants_keep_alive(const mg_connection* connection) {
   const std::string_view wish = header(connection, "Connection");
   if (!wish.empty()) return equals_ignoring_case(wish, "keep-alive");
   return std::string_view{mg_get_request_info(connection)->http_version} == "1.1";
-}
-
-void write_reply(mg_connection* connection, const http_reply& reply, bool keep_alive,
-                 bool with_body) {
-  std::string text = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
-                     mg_get_response_code_text(connection, reply.status) +
-                     "\r\nContent-Type: " + reply.content_type +
-                     "\r\nContent-Length: " + std::to_string(reply.body.size()) +
-                     "\r\nConnection: " + (keep_alive ? "keep-alive" : "close") + "\r\n" +
-                     reply.headers + "\r\n";
-  // In one piece: a reply in two writes waits for the first one's acknowledgement.
-  if (with_body) text += reply.body;
-  mg_write(connection, text.data(), text.size());
 }
 
 /// How the client says where its body ends.
@@ -77,22 +72,40 @@ http_reply too_large(std::uint64_t limit) {
                                       " bytes: send less at once or raise server.max_body_bytes"});
 }
 
+/// Returns the request on a connection, but for its body and what its route makes of it.
+http_request request_on(const mg_connection* connection, std::string_view id) {
+  const auto* info = mg_get_request_info(connection);
+  http_request out;
+  out.method = info->request_method;
+  out.path = info->local_uri;
+  out.query = text_or_nothing(info->query_string);
+  out.id = id;
+  out.peer.address = info->remote_addr;
+  if (info->client_cert) out.peer.certificate_subject = text_or_nothing(info->client_cert->subject);
+  out.header = [connection](const char* name) { return header(connection, name); };
+  return out;
+}
+
 } // namespace
 
 struct http_server::impl {
   impl(pipeline& pipe, std::uint64_t max_body)
-      : pages(pipe), faults(pipe.http_faults()), max_body_bytes(max_body) {}
+      : door(pipe), faults(pipe.http_faults()), max_body_bytes(max_body) {}
 
   int on_request(mg_connection* connection);
   bool is_stopped_by(fault_point& site);
-  http_reply reply_to(mg_connection* connection, std::string_view method, std::string_view path,
+  http_reply no_route(const error& why, std::string_view path) const;
+  http_reply reply_to(mg_connection* connection, http_request& in, const http_router::match& match,
                       bool& is_body_left);
-  http_reply serve(mg_connection* connection, std::string_view method, std::string_view path,
-                   const framing& body_framing, bool& is_body_left);
+  http_reply serve_with_body(mg_connection* connection, http_request& in, const http_route& route,
+                             const framing& body_framing, bool& is_body_left);
+  void stream(mg_connection* connection, const http_reply& reply, const answer_frame& frame);
 
-  routes pages;
+  http_door door;
+  http_router router;
   const pipeline::door_faults faults;
   std::uint64_t max_body_bytes;
+  request_ids ids;
   steady_clock_source clock;
   mg_context* context = nullptr;
   std::string host;
@@ -100,8 +113,9 @@ struct http_server::impl {
 
   std::mutex mutex;
   std::condition_variable became_idle;
-  std::condition_variable became_stopped;
+  std::condition_variable became_ending;
   std::size_t active = 0;
+  bool is_ending = false;      ///< answers without an end are to end
   std::optional<bool> stopped; ///< what `stop` returned
 };
 
@@ -110,52 +124,74 @@ int http_server::impl::on_request(mg_connection* connection) {
     const std::lock_guard lock{mutex};
     ++active;
   }
-  const auto* info = mg_get_request_info(connection);
-  const std::string_view method = info->request_method;
-  bool is_body_left = false;
-  const http_reply reply = reply_to(connection, method, info->local_uri, is_body_left);
-  const bool is_cut = !routes::is_admin(info->local_uri) && is_stopped_by(faults.send);
-  const bool keep_alive = !is_cut && !is_body_left && wants_keep_alive(connection);
-  if (!keep_alive) mg_disable_connection_keep_alive(connection);
-  if (!is_cut) write_reply(connection, reply, keep_alive, method != "HEAD");
+  const std::string id = ids.accept(header(connection, "X-Request-Id"));
+  http_request in = request_on(connection, id);
+  const auto body = framing_of(connection);
+  bool is_body_left = body.chunked || body.length.value_or(0) > 0;
+  const auto match = router.find(in.method, in.path);
+  // Trouble can be taken back by the routes that it spares.
+  const bool is_spared = match && match->route->needs == role::admin;
+  http_reply reply;
+  if (!is_spared && is_stopped_by(faults.accept))
+    reply = error_reply(
+        {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
+  else if (match)
+    reply = reply_to(connection, in, *match, is_body_left);
+  else
+    reply = no_route(match.error(), in.path);
+  const bool is_cut = !is_spared && is_stopped_by(faults.send);
+
+  answer_frame frame{in.path, id, in.header("Accept-Encoding")};
+  frame.with_body = in.method != "HEAD";
+  frame.keep_alive = !is_cut && !is_body_left && !reply.stream && wants_keep_alive(connection);
+  if (!frame.keep_alive) mg_disable_connection_keep_alive(connection);
+  const int status = reply.status;
+  if (!is_cut && reply.stream)
+    stream(connection, reply, frame);
+  else if (!is_cut)
+    write_reply(connection, std::move(reply), frame);
   {
     const std::lock_guard lock{mutex};
     if (--active == 0) became_idle.notify_all();
   }
   // A client that waits for "100 Continue" has not sent anything to drop.
-  if (!is_cut && is_body_left && header(connection, "Expect").empty())
+  if (!is_cut && is_body_left && in.header("Expect").empty())
     drop_rest_of_body(connection, clock, longest_drop_time);
-  return reply.status;
+  return status;
 }
 
-/// Makes the trouble that `site` is armed with; returns true if the request ends there. The admin
-/// routes are spared, so that trouble can be taken back.
+/// Returns the refusal of a request whose path or method `why` complains of.
+http_reply http_server::impl::no_route(const error& why, std::string_view path) const {
+  if (why.code == ec::not_found) return error_reply(why);
+  auto reply = error_reply(405, why);
+  reply.headers = "Allow: " + router.methods_of(path) + "\r\n";
+  return reply;
+}
+
+/// Makes the trouble that `site` is armed with; returns true if the request ends there.
 bool http_server::impl::is_stopped_by(fault_point& site) {
   const auto action = site.fire();
   if (action.what == fault_action::kind::delay) {
     std::unique_lock lock{mutex};
-    became_stopped.wait_for(lock, action.wait, [this] { return stopped.has_value(); });
+    became_ending.wait_for(lock, action.wait, [this] { return stopped.has_value(); });
   }
   return action.what == fault_action::kind::fail;
 }
 
-http_reply http_server::impl::reply_to(mg_connection* connection, std::string_view method,
-                                       std::string_view path, bool& is_body_left) {
-  const framing body = framing_of(connection);
-  is_body_left = body.chunked || body.length.value_or(0) > 0;
-  if (!routes::is_admin(path) && is_stopped_by(faults.accept))
-    return error_reply(
-        {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
-  if (auto refused = pages.refusal(method, path)) return std::move(*refused);
+http_reply http_server::impl::reply_to(mg_connection* connection, http_request& in,
+                                       const http_router::match& match, bool& is_body_left) {
+  in.parameters = match.parameters;
+  const auto body = framing_of(connection);
   try {
-    if (!routes::wants_body(method)) {
+    if (!wants_body(in.method)) {
       std::istream nothing{nullptr};
-      return pages.serve(method, path, nothing);
+      in.body = &nothing;
+      return match.route->handler(in);
     }
     if (!body.chunked && !body.length)
       return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
     if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
-    return serve(connection, method, path, body, is_body_left);
+    return serve_with_body(connection, in, *match.route, body, is_body_left);
   } catch (const std::bad_alloc&) {
     return error_reply(
         {ec::resource_exhausted, "no memory for this request: ask for less at once"});
@@ -164,26 +200,77 @@ http_reply http_server::impl::reply_to(mg_connection* connection, std::string_vi
   }
 }
 
-http_reply http_server::impl::serve(mg_connection* connection, std::string_view method,
-                                    std::string_view path, const framing& body_framing,
-                                    bool& is_body_left) {
-  if (equals_ignoring_case(header(connection, "Expect"), "100-continue"))
+http_reply http_server::impl::serve_with_body(mg_connection* connection, http_request& in,
+                                              const http_route& route, const framing& body_framing,
+                                              bool& is_body_left) {
+  const auto coding_name = in.header("Content-Encoding");
+  const bool is_coded = !coding_name.empty() && coding_name != "identity";
+  if (is_coded && !coding_named(coding_name))
+    return error_reply(415, {ec::invalid_argument, "Content-Encoding \"" +
+                                                       std::string{coding_name.substr(0, 40)} +
+                                                       "\" is not understood: send gzip, deflate "
+                                                       "or a body as it is"});
+  if (equals_ignoring_case(in.header("Expect"), "100-continue"))
     mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
-  http_body body{connection, max_body_bytes, clock, longest_body_time};
-  std::istream stream{&body};
-  http_reply reply = pages.serve(method, path, stream);
-  if (body.is_too_large()) return too_large(max_body_bytes);
-  if (body.is_broken())
+
+  http_body raw{connection, max_body_bytes, clock, longest_body_time};
+  std::optional<inflated_body> inflated;
+  if (is_coded) inflated.emplace(raw, max_body_bytes);
+  std::istream stream{inflated ? static_cast<std::streambuf*>(&*inflated) : &raw};
+  in.body = &stream;
+  http_reply reply = route.handler(in);
+  if (raw.is_too_large() || (inflated && inflated->is_too_large()))
+    return too_large(max_body_bytes);
+  if (raw.is_broken())
     return error_reply(408, {ec::invalid_argument, "the body did not arrive whole and in time"});
   // The server skips what was not read of a body whose length is known, and so within bounds.
-  is_body_left = body_framing.chunked && !body.is_finished();
+  is_body_left = body_framing.chunked && !raw.is_finished();
+  if (inflated && inflated->is_broken())
+    return error_reply(
+        {ec::invalid_argument, "the body is not whole " + std::string{coding_name} + " data"});
   return reply;
+}
+
+namespace {
+
+/// An answer in chunks over one connection.
+class chunked_stream final : public http_stream {
+public:
+  using waiter = std::function<bool(duration)>;
+
+  chunked_stream(mg_connection* connection, waiter wait_until_ending)
+      : connection_(connection), wait_(std::move(wait_until_ending)) {}
+
+  bool write(std::string_view bytes) override {
+    return bytes.empty() ||
+           mg_send_chunk(connection_, bytes.data(), static_cast<unsigned>(bytes.size())) > 0;
+  }
+  bool wait(duration time) override { return wait_(time); }
+
+private:
+  mg_connection* connection_;
+  waiter wait_;
+};
+
+} // namespace
+
+void http_server::impl::stream(mg_connection* connection, const http_reply& reply,
+                               const answer_frame& frame) {
+  write_stream_head(connection, reply, frame);
+  if (!frame.with_body) return;
+  chunked_stream out{connection, [this](duration time) {
+                       std::unique_lock lock{mutex};
+                       return !became_ending.wait_for(lock, time, [this] { return is_ending; });
+                     }};
+  reply.stream(out);
+  mg_send_chunk(connection, "", 0);
 }
 
 http_server::http_server() = default;
 
-result<std::unique_ptr<http_server>> http_server::start(pipeline& pipe,
-                                                        const server_options& options) {
+result<std::unique_ptr<http_server>>
+http_server::start(pipeline& pipe, const server_options& options,
+                   const std::function<void(http_router&)>& more_routes) {
   auto address = usable_listen_address(options.host, options.port);
   if (!address) return address.error();
 
@@ -191,6 +278,11 @@ result<std::unique_ptr<http_server>> http_server::start(pipeline& pipe,
   server->impl_ = std::make_unique<impl>(pipe, options.max_body_bytes);
   auto& self = *server->impl_;
   self.host = options.host;
+  add_health_routes(self.router, self.door);
+  add_operation_routes(self.router, self.door);
+  add_fault_routes(self.router, self.door);
+  add_index_routes(self.router);
+  if (more_routes) more_routes(self.router);
 
   mg_callbacks callbacks{};
   callbacks.begin_request = [](mg_connection* connection) {
@@ -200,7 +292,7 @@ result<std::unique_ptr<http_server>> http_server::start(pipeline& pipe,
   callbacks.http_error = [](mg_connection* connection, int status, const char* text) {
     mg_disable_connection_keep_alive(connection);
     const ec code = status >= 500 ? ec::internal : ec::invalid_argument;
-    write_reply(connection, error_reply(status, {code, text}), false, true);
+    write_reply(connection, error_reply(status, {code, text}), {});
     return 0;
   };
   callbacks.log_message = [](const mg_connection*, const char*) { return 1; };
@@ -251,17 +343,19 @@ std::string http_server::address() const {
 }
 
 void http_server::hold_readiness(std::string state) {
-  impl_->pages.hold_readiness(std::move(state));
+  impl_->door.hold_readiness(std::move(state));
 }
 
 bool http_server::stop(std::chrono::milliseconds patience) {
   std::unique_lock lock{impl_->mutex};
   if (impl_->stopped) return *impl_->stopped;
+  impl_->is_ending = true;
+  impl_->became_ending.notify_all();
   const bool idle =
       impl_->became_idle.wait_for(lock, patience, [this] { return impl_->active == 0; });
   impl_->stopped = idle;
   lock.unlock();
-  impl_->became_stopped.notify_all();
+  impl_->became_ending.notify_all();
   if (impl_->context) {
     // CivetWeb looks up from waiting for connections only every two seconds.
     const std::jthread waker{[this](const std::stop_token& stopped) {

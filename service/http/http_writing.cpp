@@ -1,0 +1,79 @@
+#include "engram/service/http/http_writing.hpp"
+
+#include "engram/service/http/compression.hpp"
+#include "engram/service/json_writer.hpp"
+
+#include <civetweb.h>
+
+#include <utility>
+
+namespace engram {
+
+namespace {
+
+/// Below this an answer fits one packet anyway.
+constexpr std::size_t least_worth_compressing = 1400;
+
+bool is_compressible(const http_reply& reply) {
+  return !reply.content_type.starts_with("image/") &&
+         reply.headers.find("Content-Encoding") == std::string::npos;
+}
+
+/// Returns all of the head but what says where the body ends.
+std::string head_of(mg_connection* connection, const http_reply& reply, const answer_frame& frame) {
+  std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
+                     mg_get_response_code_text(connection, reply.status) +
+                     "\r\nContent-Type: " + reply.content_type +
+                     "\r\nConnection: " + (frame.keep_alive ? "keep-alive" : "close") +
+                     "\r\nX-Content-Type-Options: nosniff\r\n";
+  if (!frame.id.empty()) head.append("X-Request-Id: ").append(frame.id).append("\r\n");
+  return head + reply.headers;
+}
+
+} // namespace
+
+http_reply worded_failure(const http_reply& reply, std::string_view path, std::string_view id,
+                          std::string_view title) {
+  json_writer out;
+  http_reply worded = reply;
+  if (path.starts_with("/v2")) {
+    worded.body = out.begin_object().field("error", reply.failure->message).end_object().take();
+    return worded;
+  }
+  out.begin_object()
+      .field("type", "about:blank")
+      .field("title", title)
+      .field("status", reply.status)
+      .field("detail", reply.failure->message)
+      .field("code", to_string(reply.failure->code));
+  if (!id.empty()) out.field("request_id", id);
+  worded.body = out.end_object().take();
+  worded.content_type = "application/problem+json";
+  return worded;
+}
+
+void write_reply(mg_connection* connection, http_reply reply, const answer_frame& frame) {
+  if (reply.failure)
+    reply = worded_failure(reply, frame.path, frame.id,
+                           mg_get_response_code_text(connection, reply.status));
+  if (reply.body.size() >= least_worth_compressing && is_compressible(reply)) {
+    reply.headers += "Vary: Accept-Encoding\r\n";
+    if (const auto coding = preferred_coding(frame.accept_encoding)) {
+      reply.body = compress(*coding, reply.body);
+      reply.headers.append("Content-Encoding: ").append(name_of(*coding)).append("\r\n");
+    }
+  }
+  std::string text = head_of(connection, reply, frame) +
+                     "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n";
+  // In one piece: a reply in two writes waits for the first one's acknowledgement.
+  if (frame.with_body) text += reply.body;
+  mg_write(connection, text.data(), text.size());
+}
+
+void write_stream_head(mg_connection* connection, const http_reply& reply,
+                       const answer_frame& frame) {
+  const std::string text = head_of(connection, reply, frame) + "Transfer-Encoding: chunked\r\n\r\n";
+  mg_write(connection, text.data(), text.size());
+}
+
+} // namespace engram
