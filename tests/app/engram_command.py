@@ -16,11 +16,16 @@ import unittest
 COMMAND = os.environ.get("ENGRAM_COMMAND", "engram")
 PATIENCE = 60  # seconds; a hang fails the test instead of the whole run
 
+# The test preset of a build that cannot have the gRPC door switches it off (docs/decisions/0021).
+GRPC = os.environ.get("ENGRAM_GRPC_ENABLED", "true") == "true"
+needs_grpc = unittest.skipUnless(GRPC, "the gRPC door is switched off in this build's tests")
+
 
 def clean_environment(**more):
-    """Returns this process's environment without ENGRAM_ variables, with any free port for gRPC and with `more`."""
+    """Returns this process's environment without ENGRAM_ variables, with any free port for gRPC, or without gRPC
+    where this run has none, and with `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}
-    kept["ENGRAM_GRPC_PORT"] = "0"
+    kept.update({"ENGRAM_GRPC_PORT": "0"} if GRPC else {"ENGRAM_GRPC_ENABLED": "false"})
     return {**kept, **more}
 
 
