@@ -39,19 +39,29 @@ function(engram_add_room room)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:engram_flags>)
 endfunction()
 
-# engram_add_test(<name> [SERIAL] SOURCES ... LINK targets... [LABELS labels...])
+# engram_add_test(<name> [SERIAL] [SOURCES ...] [ONE_THREAD sources...] LINK targets... [LABELS labels...])
 # SERIAL: real time matters to it, so that nothing runs beside it.
+# ONE_THREAD: more sources, whose tests start no thread. The thread sanitizer has nothing to find in them, so its
+# build leaves them out.
 # One test program; each of its tests is one entry of ctest, labelled with the program's name unless
 # labels are given. Labels with a meaning: gpu, it needs one (scripts/gpu-test runs it); cuda, it is in
 # builds with CUDA alone and needs no GPU.
 function(engram_add_test name)
-  cmake_parse_arguments(arg "SERIAL" "" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "" "SOURCES;ONE_THREAD;LINK;LABELS" ${ARGN})
   if(NOT arg_LABELS)
     set(arg_LABELS ${name})
   endif()
-  add_executable(${name} ${arg_SOURCES})
+  set(sources ${arg_SOURCES})
+  if(NOT ENGRAM_SANITIZE STREQUAL "thread" OR NOT arg_SOURCES)
+    list(APPEND sources ${arg_ONE_THREAD})
+  endif()
+  add_executable(${name} ${sources})
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF ENGRAM_LABELS "${arg_LABELS}")
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest GTest::gmock GTest::gtest_main engram_flags)
+  if(ENGRAM_SANITIZE STREQUAL "thread" AND NOT arg_SOURCES)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    return()
+  endif()
   # A parameter without a printer is shown with addresses in it, which would change a test's name.
   gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 RUN_SERIAL ${arg_SERIAL})
