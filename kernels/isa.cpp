@@ -4,6 +4,10 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace engram {
 namespace {
 
@@ -38,6 +42,14 @@ result<isa> choose() {
   return *named;
 }
 
+#if defined(__x86_64__)
+// clang 14's builtin does not know the name.
+bool has_f16c() noexcept {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 } // namespace
 
 std::string_view to_string(isa level) noexcept {
@@ -61,8 +73,7 @@ bool is_supported(isa level) noexcept {
   case isa::scalar:
     return true;
   case isa::avx2:
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   case isa::avx512:
     return is_supported(isa::avx2) && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
