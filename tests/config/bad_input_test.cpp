@@ -221,6 +221,25 @@ TEST(bad_configurations, may_nest_deeply_without_harm) {
   EXPECT_EQ(deeper.error().message, "e.toml: more than 4000 dots, which no configuration has");
 }
 
+// toml++ promises the compiler that most of them never come here; the sanitizer sees it when one
+// does.
+TEST(bad_configurations, with_a_character_outside_ascii_for_a_value_say_where) {
+  for (unsigned c = 0x80; c < 0x1'0000; c += c < 0x3100 ? 1 : 97) {
+    if (c >= 0xd800 && c < 0xe000) continue; // halves of pairs
+    std::string text = "server.port = ";
+    if (c < 0x800) {
+      text += static_cast<char>(0xc0 | c >> 6);
+    } else {
+      text += static_cast<char>(0xe0 | c >> 12);
+      text += static_cast<char>(0x80 | (c >> 6 & 0x3f));
+    }
+    text += static_cast<char>(0x80 | (c & 0x3f));
+    const auto loaded = parse_configuration(text, "e.toml");
+    ASSERT_FALSE(loaded) << std::hex << c;
+    ASSERT_TRUE(loaded.error().message.starts_with("e.toml:1: ")) << loaded.error().message;
+  }
+}
+
 // Whatever the bytes are, the answer is a configuration that is in order or a reason with a place.
 TEST(bad_configurations, of_random_bytes_are_refused_or_are_in_order) {
   const auto original =
