@@ -81,7 +81,10 @@ error input_file::with_path(error why) const {
   return why;
 }
 
-line_reader::line_reader(const input_file& file) : file_(&file), buffer_(longest_line) {}
+// A small file gets a small buffer, one byte larger than it: only a line past the limit may fill
+// it.
+line_reader::line_reader(const input_file& file)
+    : file_(&file), buffer_(std::min<std::uint64_t>(longest_line, file.size() + 1)) {}
 
 result<void> line_reader::fill() {
   std::memmove(buffer_.data(), buffer_.data() + first_, last_ - first_);
