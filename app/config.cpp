@@ -118,6 +118,14 @@ void add_config_command(CLI::App& app, const common_options& common, int& exit_c
       "  ENGRAM_MAX_WAIT_MS=2 engram config show --config engram.toml --toml > effective.toml");
   show->callback([&common, &exit_code, as_toml] { exit_code = run_show(common, *as_toml); });
 
+  config
+      ->add_subcommand("template",
+                       "Print a file to begin with: every key, commented out at its default")
+      ->callback([&exit_code] {
+        std::fputs(config_template().c_str(), stdout);
+        exit_code = exit_fine;
+      });
+
   auto name = std::make_shared<std::string>();
   auto* presets = config->add_subcommand("presets", "List the presets, or print one as TOML");
   presets->add_option("NAME", *name, "The preset to print");

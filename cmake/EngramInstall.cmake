@@ -1,5 +1,6 @@
-# What `cmake --install` lays down: the libraries from base to pipeline, the public headers, the
-# package files for find_package(engram CONFIG), and the command where it was built.
+# What `cmake --install` lays down. Component development: the libraries from base to pipeline, the public
+# headers, the package files for find_package(engram CONFIG). Component runtime, where the command was built:
+# the command, and what whoever runs it needs.
 
 include(CMakePackageConfigHelpers)
 
@@ -8,6 +9,7 @@ list(TRANSFORM engram_rooms PREPEND engram_ OUTPUT_VARIABLE engram_room_targets)
 if(ENGRAM_ENABLE_CUDA)
   list(APPEND engram_room_targets engram_kernels_cuda)
 endif()
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 set(engram_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/engram")
 
 install(TARGETS ${engram_room_targets} EXPORT engramTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
@@ -34,8 +36,28 @@ install(FILES
   DESTINATION "${engram_package_dir}")
 
 if(TARGET engram)
+  set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)
+  set(engram_deploy "${PROJECT_SOURCE_DIR}/deploy")
   install(TARGETS engram RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/scenarios" DESTINATION "${CMAKE_INSTALL_DATADIR}/engram")
+  install(FILES "${engram_deploy}/engram.toml" DESTINATION "${CMAKE_INSTALL_SYSCONFDIR}/engram")
+  install(DIRECTORY "${engram_deploy}/prometheus" "${engram_deploy}/grafana" "${engram_deploy}/kubernetes"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/engram" PATTERN tests EXCLUDE)
+  # The unit names the places of a package; under another prefix it names those.
+  file(READ "${engram_deploy}/systemd/engram.service" engram_unit)
+  string(REPLACE "/usr/bin/engram" "${CMAKE_INSTALL_FULL_BINDIR}/engram" engram_unit "${engram_unit}")
+  string(REPLACE "/etc/engram/" "${CMAKE_INSTALL_FULL_SYSCONFDIR}/engram/" engram_unit "${engram_unit}")
+  string(REPLACE "/usr/share/doc/engram" "${CMAKE_INSTALL_FULL_DOCDIR}" engram_unit "${engram_unit}")
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/engram.service" CONTENT "${engram_unit}" @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${engram_deploy}/systemd/engram.service")
+  install(FILES "${PROJECT_BINARY_DIR}/engram.service" DESTINATION lib/systemd/system)
+  install(FILES "${engram_deploy}/systemd/engram.sysusers" DESTINATION lib/sysusers.d RENAME engram.conf)
+  install(FILES "${engram_deploy}/systemd/engram.tmpfiles" DESTINATION lib/tmpfiles.d RENAME engram.conf)
+  install(FILES "${engram_deploy}/debian/engram.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs/" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+    FILES_MATCHING PATTERN "*.md" PATTERN decisions EXCLUDE)
+  include(EngramPackage)
 endif()
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/README.md"
-  DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+# A Debian package has its own file for this.
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT development)

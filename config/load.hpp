@@ -51,6 +51,10 @@ std::vector<std::pair<std::string, std::string>> environment_variables();
 /// Returns the values as a commented TOML file that loads to the same values.
 std::string to_toml(const configuration& effective);
 
+/// Returns a TOML file to begin with: every key commented out at its default, with its meaning and
+/// what it allows. deploy/engram.toml is this text.
+std::string config_template();
+
 /// A key as `engram config show --json`, the command line and the documentation know it.
 struct key_info {
   std::string key;                  ///< "batching.max_wait_ms"

@@ -46,6 +46,28 @@ std::string to_toml(const configuration& effective) {
   return out;
 }
 
+std::string config_template() {
+  std::string out =
+      "# Engram's configuration: every key with its default, none of them set. Remove the # of a "
+      "key "
+      "to set it.\n"
+      "# `engram config check FILE` says whether the file is in order. Keys that are marked live "
+      "change at a\n"
+      "# reload; the others need a restart.\n";
+  const options defaults;
+  std::string_view section;
+  for (const auto& each : keys()) {
+    if (each.section != section) {
+      section = each.section;
+      ((out += "\n[") += section) += "]\n";
+    }
+    ((out += "\n# ") += each.meaning) += each.live ? "; live\n" : "\n";
+    (out += "# allowed: ") += allowed_text(each) + "\n#";
+    (out += each.name) += " = " + to_text(each.bound.get(defaults)) + '\n';
+  }
+  return out;
+}
+
 const std::vector<key_info>& all_keys() {
   static const auto all = [] {
     std::vector<key_info> infos;

@@ -56,6 +56,11 @@ TEST(documentation, lists_every_key_as_the_program_knows_it) {
   EXPECT_EQ(part(document, "keys"), reference()) << "paste:\n" << reference();
 }
 
+TEST(documentation, deploy_has_the_file_to_begin_with) {
+  EXPECT_EQ(contents_of(std::string{ENGRAM_DEPLOY} + "/engram.toml"), config_template())
+      << "mend: engram config template > deploy/engram.toml";
+}
+
 TEST(documentation, lists_every_preset) {
   const auto document = contents_of(std::string{ENGRAM_DOCS} + "/configuration.md");
   EXPECT_EQ(part(document, "presets"), presets()) << "paste:\n" << presets();

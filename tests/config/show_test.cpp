@@ -46,6 +46,21 @@ TEST(to_toml, explains_every_key) {
     EXPECT_THAT(text, HasSubstr("# " + each.meaning + "; allowed: " + each.allowed));
 }
 
+TEST(config_template, sets_nothing_and_with_its_keys_set_changes_nothing) {
+  const auto text = config_template();
+  auto all_set = text;
+  for (std::size_t at = 0; (at = all_set.find("\n#", at)) != std::string::npos; ++at)
+    if (all_set[at + 2] != ' ') all_set.erase(at + 1, 1);
+  for (const auto& each : {text, all_set}) {
+    const auto loaded = parse_configuration(each, "engram.toml");
+    ASSERT_TRUE(loaded) << loaded.error().message << '\n' << each;
+    EXPECT_EQ(all_values(loaded->values), all_values(options{}));
+  }
+  const auto origins = parse_configuration(all_set, "engram.toml")->origins;
+  for (const auto& each : all_keys())
+    EXPECT_THAT(origins.at(each.key), HasSubstr("engram.toml:"));
+}
+
 TEST(value_of, knows_keys_and_aliases_and_nothing_else) {
   options values;
   values.pipeline.gpu.gpu_min_batch_size = 7;
