@@ -5,6 +5,7 @@
 #include "engram/app/table.hpp"
 #include "engram/service/grpc/grpc_server.hpp"
 #include "engram/service/http/http_server.hpp"
+#include "engram/service/http/inference_routes.hpp"
 #include "engram/service/json_writer.hpp"
 #include "engram/service/oip/inference_server.hpp"
 
@@ -71,11 +72,14 @@ public:
     if (const auto usable = check_faults(); !usable) return report_usage_error(usable.error());
     // Loading measures the devices, and its figures should be those of good days.
     pipe_->disarm_faults();
-    auto listening = http_server::start(*pipe_, config_.values.server);
+    models_.emplace(*pipe_, config_.values.oip);
+    const auto add_routes = [this](http_router& router, http_door& door) {
+      add_inference_routes(router, door, *models_, config_.values.server.max_body_bytes);
+    };
+    auto listening = http_server::start(*pipe_, config_.values.server, add_routes);
     if (!listening) return report_start_error(listening.error());
     server_ = std::move(*listening);
     server_->hold_readiness("loading");
-    models_.emplace(*pipe_, config_.values.oip);
     if (config_.values.server.grpc_enabled) {
       auto grpc = grpc_server::start(*pipe_, *models_, config_.values.server);
       if (!grpc) return report_start_error(grpc.error());

@@ -38,12 +38,6 @@ private:
   inference_server::ticket ticket_;
 };
 
-error no_cuda_regions() {
-  return {
-      ec::invalid_argument,
-      "CUDA shared memory is not taken here: send the tensors, or register system shared memory"};
-}
-
 } // namespace
 
 inference_service::inference_service(grpc_door& door, inference_server& server)

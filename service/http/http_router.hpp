@@ -21,6 +21,8 @@ struct http_route {
   role needs = role::query;
   std::string_view meaning;
   http_handler handler;
+  /// Serves a POST or PUT that has no body, and says so by having no Content-Length either.
+  bool may_lack_body = false;
 };
 
 /// Which handler a request goes to. Filled before the server starts; read-only and so thread-safe

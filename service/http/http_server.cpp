@@ -183,7 +183,8 @@ http_reply http_server::impl::reply_to(mg_connection* connection, http_request& 
   in.parameters = match.parameters;
   const auto body = framing_of(connection);
   try {
-    if (!wants_body(in.method)) {
+    const bool lacks_body = !body.chunked && in.header("Content-Length").empty();
+    if (!wants_body(in.method) || (lacks_body && match.route->may_lack_body)) {
       std::istream nothing{nullptr};
       in.body = &nothing;
       return match.route->handler(in);
@@ -270,7 +271,7 @@ http_server::http_server() = default;
 
 result<std::unique_ptr<http_server>>
 http_server::start(pipeline& pipe, const server_options& options,
-                   const std::function<void(http_router&)>& more_routes) {
+                   const std::function<void(http_router&, http_door&)>& more_routes) {
   auto address = usable_listen_address(options.host, options.port);
   if (!address) return address.error();
 
@@ -282,7 +283,7 @@ http_server::start(pipeline& pipe, const server_options& options,
   add_operation_routes(self.router, self.door);
   add_fault_routes(self.router, self.door);
   add_index_routes(self.router);
-  if (more_routes) more_routes(self.router);
+  if (more_routes) more_routes(self.router, self.door);
 
   mg_callbacks callbacks{};
   callbacks.begin_request = [](mg_connection* connection) {

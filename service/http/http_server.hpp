@@ -3,6 +3,7 @@
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/http/http_door.hpp"
 #include "engram/service/http/http_router.hpp"
 
 #include <chrono>
@@ -28,7 +29,7 @@ public:
   /// exist.
   static result<std::unique_ptr<http_server>>
   start(pipeline& pipe, const server_options& options,
-        const std::function<void(http_router&)>& more_routes = {});
+        const std::function<void(http_router&, http_door&)>& more_routes = {});
   /// Stops as `stop(0)` does, unless stopped before.
   ~http_server();
   http_server(const http_server&) = delete;

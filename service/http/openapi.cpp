@@ -66,7 +66,10 @@ json operation_of(const http_route& route, const json& bodies) {
   json answer{{"description", "The answer"}};
   if (const auto given = said.find("gives"); given != said.end())
     answer["content"] = {{said.value("as", "application/json"), schema_of(*given)}};
-  out["responses"] = {{"200", std::move(answer)}, {"default", reference("responses", "Failure")}};
+  const bool is_inference = route.pattern.starts_with("/v2");
+  out["responses"] = {
+      {"200", std::move(answer)},
+      {"default", reference("responses", is_inference ? "InferenceFailure" : "Failure")}};
   return out;
 }
 

@@ -283,7 +283,8 @@ result<std::vector<request>> requests_of(const served_model& model, const input_
 // -- outputs --
 
 result<std::vector<requested_output>> match_outputs(const served_model& model,
-                                                    std::vector<requested_output> asked) {
+                                                    std::vector<requested_output> asked,
+                                                    bool default_as_binary) {
   for (auto at = asked.begin(); at != asked.end(); ++at) {
     if (std::ranges::find(model.outputs, at->name, &tensor_spec::name) == model.outputs.end())
       return invalid("model '" + model.name + "' has no output " + quoted(at->name));
@@ -294,7 +295,7 @@ result<std::vector<requested_output>> match_outputs(const served_model& model,
   // Labels take longer to write than all the rest, so they come when asked for.
   for (const auto& spec : model.outputs)
     if (spec.name != "labels")
-      asked.push_back({.name = spec.name, .as_binary = false, .region = {}});
+      asked.push_back({.name = spec.name, .as_binary = default_as_binary, .region = {}});
   return asked;
 }
 
@@ -369,7 +370,7 @@ result<infer_plan> plan_inference(infer_request in, const pipeline& pipe) {
   if (!with) return with.error();
   const auto inputs = match_inputs(out.model, in.inputs);
   if (!inputs) return inputs.error();
-  auto outputs = match_outputs(out.model, std::move(in.outputs));
+  auto outputs = match_outputs(out.model, std::move(in.outputs), in.default_outputs_as_binary);
   if (!outputs) return outputs.error();
   auto requests = requests_of(out.model, *inputs, std::move(*with));
   if (!requests) return requests.error();

@@ -30,8 +30,9 @@ struct infer_request {
   std::string model, version, id;
   infer_parameters parameters;
   std::vector<tensor> inputs;
-  std::vector<requested_output> outputs; ///< empty: all but the labels
-  std::optional<duration> deadline;      ///< of the call that brought it
+  std::vector<requested_output> outputs;  ///< empty: all but the labels
+  std::optional<duration> deadline;       ///< of the call that brought it
+  bool default_outputs_as_binary = false; ///< HTTP: of outputs that do not say themselves
 };
 
 struct output_tensor {

@@ -42,6 +42,12 @@ result<void> check_key(std::string_view key, std::string_view prefix) {
 
 } // namespace
 
+error no_cuda_regions() {
+  return invalid(
+      "CUDA shared memory is not taken here: send the tensors, or register system shared "
+      "memory");
+}
+
 /// An open shared memory object.
 class shared_memory_regions::file {
 public:

@@ -14,6 +14,9 @@
 
 namespace engram {
 
+/// Returns what to say to whoever registers CUDA's shared memory, or asks for a region of it.
+error no_cuda_regions();
+
 /// System shared memory that clients have registered, by name. Regions are read and written through
 /// their file, never mapped: a client that shrinks one gets an error for its own request, where a
 /// mapping would end the process. Thread-safe.

@@ -1,29 +1,20 @@
 """Drives `engram start` over gRPC with programs that know nothing of Engram: NVIDIA's tritonclient and
 perf_analyzer, gRPC's own health and reflection clients."""
 
-import csv
 import json
 import os
-import pathlib
-import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "app"))
+import grpc
+import numpy
+import tritonclient.grpc as triton
+import tritonclient.utils.shared_memory as shared_memory
+from google.protobuf import descriptor_pool, json_format, message_factory
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from tritonclient.utils import InferenceServerException
 
-import grpc  # noqa: E402
-import numpy  # noqa: E402
-import tritonclient.grpc as triton  # noqa: E402
-import tritonclient.utils.shared_memory as shared_memory  # noqa: E402
-from google.protobuf import descriptor_pool, json_format, message_factory  # noqa: E402
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # noqa: E402
-    ProtoReflectionDescriptorDatabase)
-from tritonclient.utils import InferenceServerException  # noqa: E402
-
-from engram_command import PATIENCE, CommandTest, Daemon  # noqa: E402
-
-QUERY = numpy.array([[1, 0], [0.6, 0.8]], numpy.float32)
+from client_test import PATIENCE, QUERY, ClientTest
 
 
 def input_of(name, values, datatype):
@@ -32,23 +23,13 @@ def input_of(name, values, datatype):
     return tensor
 
 
-class GrpcClientsTest(CommandTest):
+class GrpcClientsTest(ClientTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # perf_analyzer names its regions itself, and not after anybody.
-        cls.daemon = Daemon(cls.store, "--oip.shared_memory", "true", "--oip.shared_memory_prefix", "/",
-                            "--gpu.enabled", "false")
-        cls.enterClassContext(cls.daemon)
         cls.address = f"127.0.0.1:{json.loads(cls.daemon.ready)['grpc_port']}"
         cls.client = triton.InferenceServerClient(cls.address)
         cls.addClassCleanup(cls.client.close)
-
-    def direct(self, path, body):
-        """Returns what Engram's own HTTP interface answers."""
-        status, answer = self.daemon.request("POST", path, body)
-        self.assertEqual(status, 200, answer)
-        return answer
 
 
 class TritonClientTest(GrpcClientsTest):
@@ -72,10 +53,7 @@ class TritonClientTest(GrpcClientsTest):
                                   parameters={"k": 3})
         wanted = self.direct("/v1/search", {"collection": "things", "queries": QUERY.tolist(), "k": 3})
         self.assertEqual(given.get_response().id, "a")
-        for row, hits in enumerate(wanted["results"]):
-            self.assertEqual(given.as_numpy("ids")[row].tolist(), [hit["id"] for hit in hits["hits"]])
-            self.assertEqual(given.as_numpy("scores")[row].tolist(),
-                             [float(numpy.float32(hit["score"])) for hit in hits["hits"]])
+        self.assert_hits(given, wanted)
         self.assertEqual(given.as_numpy("labels")[0].tolist(), [b"east", b"north-east", b"north"])
 
     def test_similarity_and_spread(self):
@@ -142,21 +120,7 @@ class TritonClientTest(GrpcClientsTest):
 
 class PerfAnalyzerTest(GrpcClientsTest):
     def analyze(self, *options):
-        """Runs perf_analyzer for a moment and returns the rows of its report."""
-        report = self.folder / "report.csv"
-        environment = dict(os.environ, LD_LIBRARY_PATH=os.environ["PERF_ANALYZER_LIBRARIES"])
-        ran = subprocess.run(
-            [os.environ["PERF_ANALYZER"], "-i", "grpc", "-u", self.address, "-f", report,
-             "--measurement-interval", "500", "--stability-percentage", "900", "--max-trials", "4", *options],
-            env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
-        with report.open() as file:
-            rows = list(csv.DictReader(file))
-        for row in rows:
-            self.assertGreater(float(row["Inferences/Second"]), 0, row)
-            self.assertGreater(float(row["Server Compute Infer"]) + float(row["Server Queue"]) +
-                               float(row["Server Compute Output"]), 0, "the server's statistics")
-        return rows
+        return super().analyze("grpc", self.address, *options)
 
     def test_concurrency(self):
         rows = self.analyze("-m", "search.things", "--concurrency-range", "1:2")

@@ -64,9 +64,9 @@ public:
     buffer_.erase(0, end + 4);
     out.status = std::atoi(out.head.c_str() + out.head.find(' '));
     if (out.status == 100) return receive();
-    const auto at = out.head.find("Content-Length: ");
+    const auto at = out.head.find("\r\nContent-Length: ");
     const std::size_t length =
-        at == std::string::npos ? 0 : std::strtoull(out.head.c_str() + at + 16, nullptr, 10);
+        at == std::string::npos ? 0 : std::strtoull(out.head.c_str() + at + 18, nullptr, 10);
     while (buffer_.size() < length && fill()) {
     }
     out.body = buffer_.substr(0, length);

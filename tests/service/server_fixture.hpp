@@ -38,8 +38,10 @@ protected:
     door.port = 0;
     door.threads = 8;
     door.max_body_bytes = max_body;
-    auto listening =
-        http_server::start(*pipe, door, [this](http_router& router) { add_routes(router); });
+    auto listening = http_server::start(*pipe, door, [this](http_router& to, http_door& shared) {
+      http = &shared;
+      add_routes(to);
+    });
     ASSERT_TRUE(listening) << listening.error().message;
     server = std::move(*listening);
     port = server->port();
@@ -91,6 +93,7 @@ protected:
   pipeline_options options; ///< of the pipeline; derived classes change them as they are made
   std::unique_ptr<pipeline> pipe;
   std::unique_ptr<http_server> server;
+  http_door* http = nullptr; ///< the server's own
   std::uint16_t port = 0;
 };
 
