@@ -3,6 +3,7 @@
 #include "engram/app/daemon_log.hpp"
 #include "engram/app/signals.hpp"
 #include "engram/app/stored_datasets.hpp"
+#include "engram/service/http/routes.hpp"
 #include "engram/service/json_writer.hpp"
 #include "engram/service/listen_address.hpp"
 
@@ -95,7 +96,9 @@ std::optional<int> daemon::open_pipeline() {
 std::optional<int> daemon::open_doors() {
   models_.emplace(*pipe_, options_.oip);
   actions_.emplace(*pipe_, controls());
-  auto listening = http_server::start(*pipe_, options_.server);
+  auto listening = http_server::start(*pipe_, options_.server, [this](http_router& router) {
+    add_admin_routes(router, *pipe_, *actions_);
+  });
   if (!listening) return report_start_error(listening.error());
   server_ = std::move(*listening);
   server_->hold_readiness("loading");

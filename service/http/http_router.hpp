@@ -21,6 +21,7 @@ struct http_route {
   role needs = role::query;
   std::string_view meaning;
   http_handler handler;
+  bool takes_body = true; ///< with a method that has one; false: a request may come without
 };
 
 /// Which handler a request goes to. Filled before the server starts; read-only and so thread-safe

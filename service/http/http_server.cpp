@@ -183,12 +183,13 @@ http_reply http_server::impl::reply_to(mg_connection* connection, http_request& 
   in.parameters = match.parameters;
   const auto body = framing_of(connection);
   try {
-    if (!wants_body(in.method)) {
+    const bool has_body = body.chunked || body.length;
+    if (!wants_body(in.method) || (!match.route->takes_body && !has_body)) {
       std::istream nothing{nullptr};
       in.body = &nothing;
       return match.route->handler(in);
     }
-    if (!body.chunked && !body.length)
+    if (!has_body)
       return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
     if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
     return serve_with_body(connection, in, *match.route, body, is_body_left);
@@ -280,7 +281,6 @@ http_server::start(pipeline& pipe, const server_options& options,
   self.host = options.host;
   add_health_routes(self.router, self.door);
   add_operation_routes(self.router, self.door);
-  add_fault_routes(self.router, self.door);
   add_index_routes(self.router);
   if (more_routes) more_routes(self.router);
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "app"))
 
 from engram_command import COMMAND, PATIENCE, Daemon, clean_environment  # noqa: E402
 
-PAGES = ["README.md", "docs/http.md"]
+PAGES = ["README.md", "docs/http.md", "docs/admin.md"]
 RUN = ("curl", "grpcurl", "engram", "openssl", "perf_analyzer", "printf", "chmod", "mkdir", "python3", "echo")
 # Building, installing and what belongs to the person at the machine. `engram replay` has its own tests.
 LEFT_OUT = ("scripts/", "build/", "cmake", "nsys", "export", "engram replay", "engram start --help", "sudo",
@@ -86,6 +86,8 @@ class Reader:
             self.test.assertIn(wanted[1], ran.stdout + ran.stderr, said)
         else:
             self.test.assertEqual(ran.returncode, 0, said)
+        if re.search(r"/drain\b", command, re.IGNORECASE):
+            self.test.assertEqual(self.daemon.process.wait(PATIENCE), 0)  # the next command starts it again
 
     def follow(self, language, text):
         if language == "python":
