@@ -102,7 +102,7 @@ class Datasets(AdminTest):
                 (404, "PUT", "nothing", "nothing"),
                 (404, "PUT", "things@7", "version 7"),
                 (400, "PUT", "things@x", "no version"),
-                (400, "PUT", "..", "is no dataset name"),
+                (400, "PUT", ".hidden", "is no dataset name"),
                 (400, "PUT", "%0ainfo%20forged", "is no dataset name"),
                 (404, "DELETE", "nothing", "nothing"),
             ]:
@@ -153,6 +153,7 @@ class LogLevel(AdminTest):
             self.assertEqual(self.expect(daemon, 200, "", "PUT", path, {"level": "error"}), {"level": "error"})
             daemon.request("PUT", "/v1/admin/faults", {"faults": ["cpu.launch=1%delay(1)"]})
             daemon.wait_for_log("admin faults cpu.launch=1%delay(1) by 127.0.0.1: done")
+            time.sleep(0.3)  # events are looked for ten times a second
             self.assertEqual(self.expect(daemon, 200, "", "PUT", path, {"level": "debug"}), {"level": "debug"})
             daemon.request("DELETE", "/v1/admin/faults")
             daemon.wait_for_log("admin faults off by 127.0.0.1: done")

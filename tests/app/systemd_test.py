@@ -86,7 +86,7 @@ class Systemd(CommandTest):
                 now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
                 self.assertTrue(began <= int(reloading["MONOTONIC_USEC"]) <= now)
                 self.assertEqual(self.manager.next()["READY"], "1")
-            self.assertTrue(any("stays as it was" in line for line in daemon.log), daemon.log)
+            daemon.wait_for_log("stays as it was")
 
     def test_a_stop_is_told_with_the_time_that_it_may_take(self):
         with self.start("--drain-timeout", "90s") as daemon:

@@ -105,7 +105,7 @@ TEST_F(admin_grpc_test, a_published_dataset_is_served_and_a_dropped_one_is_not) 
   ASSERT_TRUE(call(&stub_type::Publish, in, published).ok());
   EXPECT_EQ(published.dataset().name(), "fresh");
   EXPECT_EQ(published.dataset().collection().rows(), 1u);
-  EXPECT_THAT(published.dataset().devices(), ElementsAre("gpu0"));
+  EXPECT_THAT(published.dataset().devices(), ElementsAre("cpu", "gpu0"));
   EXPECT_NE(pipe->find("fresh"), nullptr);
 
   v1::DropRequest name;
