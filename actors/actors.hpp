@@ -33,6 +33,7 @@ struct outcomes_waiting {};
 struct probes_wanted {};
 struct capacity_freed {};
 struct workers_changed {};
+struct pulse_wanted {};
 struct stop_pipeline {};
 /// The timer that was armed as number `epoch` has come, or the guard that looks whether one was
 /// lost; an older one is stale.
@@ -94,6 +95,8 @@ using telemetry_actor = caf::typed_actor<
 using supervisor_actor = caf::typed_actor<
     // The pipeline: end every actor, then yourself.
     caf::reacts_to<stop_pipeline>,
+    // The pipeline: show that you can be reached, and count it in `pulses`.
+    caf::reacts_to<pulse_wanted>,
     // INTERNAL: a back-off is over.
     caf::reacts_to<restart_due>>;
 
@@ -129,6 +132,7 @@ CAF_ADD_TYPE_ID(engram, (engram::outcomes_waiting))
 CAF_ADD_TYPE_ID(engram, (engram::probes_wanted))
 CAF_ADD_TYPE_ID(engram, (engram::capacity_freed))
 CAF_ADD_TYPE_ID(engram, (engram::workers_changed))
+CAF_ADD_TYPE_ID(engram, (engram::pulse_wanted))
 CAF_ADD_TYPE_ID(engram, (engram::stop_pipeline))
 CAF_ADD_TYPE_ID(engram, (engram::timer_due))
 CAF_ADD_TYPE_ID(engram, (engram::restart_due))
@@ -144,6 +148,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::outcomes_waiting)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::probes_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::capacity_freed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::workers_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::pulse_wanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::stop_pipeline)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::timer_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(engram::restart_due)

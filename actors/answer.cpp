@@ -38,4 +38,23 @@ std::string_view to_string(breaker_state state) noexcept {
   return "closed";
 }
 
+std::string_view to_string(breaker_override what) noexcept {
+  switch (what) {
+  case breaker_override::automatic:
+    return "automatic";
+  case breaker_override::closed:
+    return "closed";
+  case breaker_override::open:
+    return "open";
+  }
+  return "automatic";
+}
+
+std::optional<breaker_override> breaker_override_of(std::string_view name) noexcept {
+  for (const auto what :
+       {breaker_override::automatic, breaker_override::closed, breaker_override::open})
+    if (name == to_string(what)) return what;
+  return std::nullopt;
+}
+
 } // namespace engram

@@ -8,6 +8,7 @@
 #include "engram/devices/work.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,18 @@ std::string_view to_string(route_reason reason) noexcept;
 enum class breaker_state : std::uint8_t { closed, open, half_open, last_ = half_open };
 
 std::string_view to_string(breaker_state state) noexcept;
+
+/// What an operator has said about the breaker of a GPU.
+enum class breaker_override : std::uint8_t {
+  automatic, ///< nothing: the breaker decides
+  closed,    ///< no success rate, however low, opens it; a device that is lost still does
+  open,      ///< the GPU is not used
+  last_ = open
+};
+
+std::string_view to_string(breaker_override what) noexcept;
+/// Returns what `name` means; nothing if it is none of their names.
+std::optional<breaker_override> breaker_override_of(std::string_view name) noexcept;
 
 /// How an answer came about. For a request that was split: the devices of all parts, joined by '+';
 /// the reason of the last part; the most attempts; the largest batch; the longest times.

@@ -143,7 +143,8 @@ metrics::snapshot pipeline_core::snapshot() const {
                                   slot.jobs.size() + slot.quick_jobs.size());
     if (d > 0)
       now.gpus.push_back({d, slot.up && slot.breaker == breaker_state::closed, slot.breaker,
-                          slot.success_rate, slot.device->budget(), slot.device->uploaded_bytes()});
+                          slot.override_held, slot.success_rate, slot.device->budget(),
+                          slot.device->uploaded_bytes()});
   }
   return now;
 }

@@ -51,11 +51,12 @@ struct run_report {
 /// What telemetry hears about a run, or about a device that was lost.
 struct device_report {
   enum class kind : std::uint8_t {
-    outcome,  ///< a primary run ended, well or badly
-    sample,   ///< a shadow run ended well: its time counts, its success does not
-    probe,    ///< a shadow run of a half-open device ended
-    fatal,    ///< the device is lost, hung or answers wrong
-    restored, ///< it was lost and is whole again
+    outcome,    ///< a primary run ended, well or badly
+    sample,     ///< a shadow run ended well: its time counts, its success does not
+    probe,      ///< a shadow run of a half-open device ended
+    fatal,      ///< the device is lost, hung or answers wrong
+    restored,   ///< it was lost and is whole again
+    overridden, ///< an operator has said something about its breaker: see worker_slot
   };
   kind what = kind::outcome;
   std::size_t device = 0;
@@ -88,7 +89,10 @@ struct worker_slot {
   std::atomic<std::uint64_t> incarnation{0}; ///< of the worker actor, ascending
   std::atomic<bool> up{false};
   std::atomic<std::uint64_t> restarts{0};
+  /// What an operator last said. Written by callers; telemetry follows.
+  std::atomic<breaker_override> override_wanted{breaker_override::automatic};
   /// Written by telemetry alone.
+  std::atomic<breaker_override> override_held{breaker_override::automatic};
   std::atomic<breaker_state> breaker{breaker_state::closed};
   std::atomic<double> success_rate{1.0};
 };
@@ -159,10 +163,12 @@ struct pipeline_core {
   std::atomic<bool> batcher_waits{false}; ///< the batcher holds requests and wants to hear of it
   handoff<std::size_t>
       probes_wanted;        ///< telemetry -> router: this half-open device gets no traffic
+  doorbell pulse_wanted;    ///< the pipeline -> supervisor: count one in `pulses`
   doorbell workers_changed; ///< supervisor -> router: a worker died or came back
 
   std::atomic<pipeline_state> state{pipeline_state::ready};
-  std::atomic<bool> supervised{true}; ///< false once the supervisor has died unasked
+  std::atomic<bool> supervised{true};   ///< false once the supervisor has died unasked
+  std::atomic<std::uint64_t> pulses{0}; ///< answers of the supervisor that it can be reached
   std::atomic<duration> default_deadline{
       duration::zero()}; ///< of `options`, for the callers' threads
   std::atomic<std::uint64_t> accepted{0};

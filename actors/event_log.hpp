@@ -16,7 +16,7 @@ struct pipeline_event {
   std::uint64_t number = 0; ///< ascending from 1
   time_point when;
   std::string kind;    ///< "breaker", "restart", "device", "publish", "drop", "fault", "reload",
-                       ///< "unavailable", "wrong_answer", "evidence"
+                       ///< "unavailable", "wrong_answer", "evidence", "override"
   std::string subject; ///< "gpu0", "batcher", "wordnet"
   std::string detail;  ///< "closed -> open: sticky", "lost (sticky): ...", one line
 };

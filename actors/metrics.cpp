@@ -130,6 +130,10 @@ struct metrics::families {
                     .Name("engram_gpu_breaker_state")
                     .Help("1 for the state the breaker is in")
                     .Register(r)),
+        breaker_overrides(prometheus::BuildGauge()
+                              .Name("engram_gpu_breaker_override")
+                              .Help("1 for what an operator said about the breaker")
+                              .Register(r)),
         memory_used(prometheus::BuildGauge()
                         .Name("engram_gpu_memory_used_bytes")
                         .Help("Reserved device memory")
@@ -160,8 +164,8 @@ struct metrics::families {
   prometheus::Family<Histogram>&latency, &queue, &window, &transfer, &kernel, &batch_size;
   prometheus::Family<Counter>&batches, &launches, &fallbacks, &fallback_causes, &ooms, &checks,
       &wrong_answers, &hedged, &hedge_wins, &hedge_losers, &worker_restarts, &actor_restarts;
-  prometheus::Family<Gauge>&speedup, &success_rate, &available, &breaker, &memory_used,
-      &memory_budget;
+  prometheus::Family<Gauge>&speedup, &success_rate, &available, &breaker, &breaker_overrides,
+      &memory_used, &memory_budget;
   prometheus::Family<Counter>& uploaded;
   prometheus::Family<Gauge>&in_flight, &queue_depth;
 
@@ -346,6 +350,12 @@ std::string metrics::to_text(const snapshot& now) {
       const auto state = static_cast<breaker_state>(s);
       f.breaker.Add({{"device", devices_[gpu.device]}, {"state", std::string{to_string(state)}}})
           .Set(state == gpu.breaker ? 1 : 0);
+    }
+    for (std::size_t o = 0; o <= static_cast<std::size_t>(breaker_override::last_); ++o) {
+      const auto what = static_cast<breaker_override>(o);
+      f.breaker_overrides
+          .Add({{"device", devices_[gpu.device]}, {"override", std::string{to_string(what)}}})
+          .Set(what == gpu.overridden ? 1 : 0);
     }
   }
   auto collected = registry_->Collect();

@@ -73,6 +73,7 @@ public:
     std::size_t device = 0;
     bool available = false;
     breaker_state breaker = breaker_state::closed;
+    breaker_override overridden = breaker_override::automatic;
     double success_rate = 1;
     memory_budget memory;
     std::uint64_t uploaded_bytes = 0;

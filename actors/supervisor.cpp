@@ -205,8 +205,10 @@ supervisor(supervisor_actor::stateful_pointer<supervisor_state> self, pipeline_c
     self->state.on_down(down);
   });
   self->state.open(self, core, options, guardian);
+  core->pulse_wanted.attach(ring_for<supervisor_actor, pulse_wanted>(self));
   return {
       [self](stop_pipeline) { self->state.stop_children(); },
+      [core](pulse_wanted) { core->pulses += 1; },
       [self, core](restart_due due) {
         act_out(*core->handlers.supervisor, core->clock);
         self->state.on_restart_due(due.child);
@@ -230,6 +232,7 @@ void detach_doorbells(pipeline_core& core) {
   core.probes_wanted.detach();
   core.capacity_freed.detach();
   core.workers_changed.detach();
+  core.pulse_wanted.detach();
   for (auto& slot : core.workers) {
     slot->jobs.detach();
     slot->quick_jobs.detach();

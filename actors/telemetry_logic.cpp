@@ -21,6 +21,7 @@ void telemetry_logic::on_reports() {
   follow_options();
   core_.device_reports.take(reports_);
   const auto now = core_.clock.now();
+  follow_overrides(now);
   for (const auto& report : reports_)
     hear(report, now);
   reports_.clear();
@@ -30,6 +31,7 @@ void telemetry_logic::on_reports() {
 void telemetry_logic::on_timer() {
   follow_options();
   const auto now = core_.clock.now();
+  follow_overrides(now);
   for (auto& each : core_.breakers)
     each.on_timer(now);
   publish();
@@ -56,6 +58,7 @@ void telemetry_logic::hear(const device_report& report, time_point now) {
   case device_report::kind::outcome:
     return guard.on_outcome(report.good, now, report.cause);
   case device_report::kind::sample:
+  case device_report::kind::overridden: // it has rung, and that was all
     return;
   case device_report::kind::probe:
     ask_at_[report.device] = now + quiet_time;
@@ -75,6 +78,11 @@ void telemetry_logic::publish() {
       core_.events.add(change.when, "breaker", slot.device->info().name,
                        std::string{to_string(change.from)} + " -> " +
                            std::string{to_string(change.to)} + ": " + change.cause);
+    if (const auto before = slot.override_held.exchange(guard.overridden());
+        before != guard.overridden())
+      core_.events.add(core_.clock.now(), "override", slot.device->info().name,
+                       std::string{to_string(before)} + " -> " +
+                           std::string{to_string(guard.overridden())});
     if (guard.state() != breaker_state::half_open)
       ask_at_[d].reset();
     else if (!ask_at_[d])
@@ -100,6 +108,11 @@ void telemetry_logic::follow_options() {
   options_ = std::move(now);
   for (auto& each : core_.breakers)
     each.set_limits(breaker_limits_of(*options_));
+}
+
+void telemetry_logic::follow_overrides(time_point now) {
+  for (std::size_t d = 1; d < core_.workers.size(); ++d)
+    core_.breakers[d].set_override(core_.workers[d]->override_wanted, now);
 }
 
 } // namespace engram

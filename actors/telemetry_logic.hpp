@@ -21,6 +21,7 @@ public:
 private:
   void hear(const device_report& report, time_point now);
   void follow_options();
+  void follow_overrides(time_point now);
   void publish();
 
   pipeline_core& core_;

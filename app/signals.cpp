@@ -36,14 +36,17 @@ int wait_for_signal(std::chrono::milliseconds patience) {
   return signal > 0 ? signal : 0;
 }
 
-void run_watchfully(const std::function<void()>& work, const std::function<void(int)>& on_signal) {
+void run_watchfully(const std::function<void()>& work, const std::function<void(int)>& on_signal,
+                    const std::function<void()>& in_between) {
   std::atomic<bool> done{false};
   const std::jthread worker{[&] {
     work();
     done = true;
   }};
-  while (!done)
+  while (!done) {
     if (const int signal = wait_for_signal(std::chrono::milliseconds{20})) on_signal(signal);
+    in_between();
+  }
 }
 
 } // namespace engram

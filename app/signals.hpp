@@ -15,8 +15,10 @@ int wait_for_signal();
 /// As above, or 0 after `patience`.
 int wait_for_signal(std::chrono::milliseconds patience);
 
-/// Runs `work` on a thread of its own to its end, and `on_signal` here for each signal that comes
-/// meanwhile.
-void run_watchfully(const std::function<void()>& work, const std::function<void(int)>& on_signal);
+/// Runs `work` on a thread of its own to its end, and here meanwhile `on_signal` for each signal
+/// that comes and `in_between` many times a second.
+void run_watchfully(
+    const std::function<void()>& work, const std::function<void(int)>& on_signal,
+    const std::function<void()>& in_between = [] {});
 
 } // namespace engram

@@ -195,6 +195,8 @@ std::vector<key> daemon_keys() {
      "connections served at once", restart},
     {"server", "max_body_bytes", ENGRAM_MEMBER(server.max_body_bytes), range(1024, 4'294'967'296),
      "larger request bodies are refused", restart},
+    {"server", "admin_api", ENGRAM_MEMBER(server.admin_api), truth,
+     "serve the admin API; without tokens on a loopback address only", restart},
     {"server", "drain_timeout_ms", ENGRAM_MEMBER(server.drain_timeout_ms), range(0, an_hour_in_ms),
      "how long a stop waits for accepted requests, in ms", restart},
 

@@ -75,6 +75,15 @@ std::string value_of(const options& values, std::string_view key);
 /// Returns the keys that differ between the two and cannot change without a restart.
 std::vector<std::string> restart_needed(const options& from, const options& to);
 
+/// A key with two values, as TOML text.
+struct key_change {
+  std::string key;
+  std::string before;
+  std::string after;
+};
+/// Returns the keys that differ between the two, in the order of `all_keys`.
+std::vector<key_change> changes(const options& from, const options& to);
+
 struct preset_info {
   std::string name; ///< "datacenter-low-latency", "a100", "vram-8gb", "scenario-batch-etl", ...
   std::string summary;

@@ -140,6 +140,7 @@ struct server_options {
   std::uint16_t grpc_port = 8081;           ///< 0: any free port; 0..65535
   std::uint32_t threads = 64;               ///< connections served at once; 1..1024
   std::uint64_t max_body_bytes = 64u << 20; ///< larger bodies are refused with 413; 1024..2^32
+  bool admin_api = true; ///< serve the admin API; without tokens on a loopback address only
   double drain_timeout_ms = 10'000; ///< how long a stop waits for accepted requests; 0..3.6e6
 };
 

@@ -104,4 +104,13 @@ std::vector<std::string> restart_needed(const options& from, const options& to) 
   return changed;
 }
 
+std::vector<key_change> changes(const options& from, const options& to) {
+  std::vector<key_change> out;
+  for (const auto& each : config::keys()) {
+    auto before = to_text(each.bound.get(from)), after = to_text(each.bound.get(to));
+    if (before != after) out.push_back({each.path(), std::move(before), std::move(after)});
+  }
+  return out;
+}
+
 } // namespace engram

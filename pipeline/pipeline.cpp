@@ -292,6 +292,7 @@ health_report pipeline::health() const {
     device_health each;
     each.info = slot->device->info();
     each.breaker = slot->breaker;
+    each.overridden = slot->override_held;
     each.available = slot->up && each.breaker == breaker_state::closed;
     each.success_rate = slot->success_rate;
     each.memory = slot->device->budget();
@@ -302,6 +303,18 @@ health_report pipeline::health() const {
     report.devices.push_back(std::move(each));
   }
   return report;
+}
+
+bool pipeline::responds(std::chrono::milliseconds patience) const {
+  auto& core = impl_->core;
+  const auto before = core.pulses.load();
+  const auto until = impl_->clock.now() + patience;
+  core.pulse_wanted.ring();
+  while (core.pulses == before) {
+    if (impl_->clock.now() >= until) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds{200});
+  }
+  return true;
 }
 
 pipeline_counts pipeline::counts() const {
@@ -326,6 +339,30 @@ std::string pipeline::metrics() const {
   auto now = core.snapshot();
   if (impl_->gpu_watch) now.samples = impl_->gpu_watch->latest();
   return core.numbers.to_text(now);
+}
+
+result<void> pipeline::override_breaker(std::string_view device, breaker_override what) {
+  auto& core = impl_->core;
+  std::string known;
+  for (std::size_t d = 0; d < core.workers.size(); ++d) {
+    const auto& name = core.workers[d]->device->info().name;
+    known += (known.empty() ? "" : ", ") + name;
+    if (name != device) continue;
+    if (d == 0)
+      return error{ec::invalid_argument, "The CPU has no breaker: without it nobody would serve."};
+    auto& slot = *core.workers[d];
+    slot.override_wanted = what;
+    device_report said;
+    said.what = device_report::kind::overridden;
+    said.device = d;
+    core.device_reports.push(std::move(said));
+    const auto until = impl_->clock.now() + std::chrono::seconds{1};
+    while (slot.override_held != what && impl_->clock.now() < until)
+      std::this_thread::sleep_for(std::chrono::microseconds{200});
+    return {};
+  }
+  return error{ec::not_found, "There is no device \"" + std::string{device.substr(0, 80)} +
+                                  "\": the devices are " + known + "."};
 }
 
 result<void> pipeline::arm_fault(std::string_view setting) {

@@ -46,7 +46,8 @@ struct device_health {
   device_info info;
   bool available = false; ///< its worker is up and its breaker is closed
   breaker_state breaker = breaker_state::closed;
-  double success_rate = 1.0; ///< of the outcome window
+  breaker_override overridden = breaker_override::automatic; ///< what an operator said
+  double success_rate = 1.0;                                 ///< of the outcome window
   memory_budget memory;
   std::uint64_t restarts = 0;
   std::vector<std::uint64_t> resident;   ///< keys of the datasets it holds
@@ -121,11 +122,20 @@ public:
   pipeline_options options() const;
 
   health_report health() const;
+  /// Returns true if the supervisor can be reached: it, or whoever shares its thread, may hang
+  /// while `health` knows of nothing. Waits up to `patience` for its answer.
+  bool responds(std::chrono::milliseconds patience) const;
   pipeline_counts counts() const;
   /// Returns the events with a number above `after`, oldest first; the last 1,000 are kept.
   std::vector<pipeline_event> events(std::uint64_t after = 0) const;
   /// Returns all metrics in Prometheus' text format.
   std::string metrics() const;
+
+  /// Overrides the breaker of the GPU called `device` until the next call or the end of the
+  /// process, and waits until that is in effect, a second at most. Nothing makes a device that is
+  /// lost available: `closed` only keeps its success rate from opening the breaker, and one that is
+  /// open proves itself first. `not_found` names the devices; `invalid_argument` for the CPU.
+  result<void> override_breaker(std::string_view device, breaker_override what);
 
   /// Arms a fault point: "gpu0.launch=return(sticky)"; see fault_points.
   result<void> arm_fault(std::string_view setting);

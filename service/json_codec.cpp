@@ -223,6 +223,7 @@ void write_device(json_writer& out, const device_health& device) {
   out.begin_object().field("name", device.info.name).field("kind", to_string(device.info.kind));
   out.field("model", device.info.model).field("available", device.available);
   out.field("breaker", to_string(device.breaker)).field("success_rate", device.success_rate);
+  out.field("breaker_override", to_string(device.overridden));
   out.field("memory_used_bytes", device.memory.used_bytes);
   out.field("memory_budget_bytes", device.memory.budget_bytes);
   out.field("restarts", device.restarts).end_object();
@@ -299,6 +300,12 @@ std::string encode_datasets(std::span<const dataset_ptr> datasets,
   return out.take();
 }
 
+std::string encode_dataset(const dataset& data, std::span<const device_health> devices) {
+  json_writer out;
+  write_dataset(out, data, devices);
+  return out.take();
+}
+
 std::string encode_faults(std::span<const fault_points::site_info> sites) {
   json_writer out;
   out.begin_object().key("faults").begin_array();
@@ -321,6 +328,12 @@ std::string encode_health(const health_report& health, std::string_view state) {
   for (const auto& device : health.devices)
     write_device(out, device);
   out.end_array().end_object();
+  return out.take();
+}
+
+std::string encode_device(const device_health& device) {
+  json_writer out;
+  write_device(out, device);
   return out.take();
 }
 

@@ -50,10 +50,16 @@ std::string encode_error(const error& why);
 std::string encode_datasets(std::span<const dataset_ptr> datasets,
                             std::span<const device_health> devices);
 
+/// Returns one dataset as it is listed there.
+std::string encode_dataset(const dataset& data, std::span<const device_health> devices);
+
 /// Returns {"faults": [{site, tasks, setting, fired, meaning}]}.
 std::string encode_faults(std::span<const fault_points::site_info> sites);
 
 /// Returns the health of the pipeline; `state` replaces its own word if not empty.
 std::string encode_health(const health_report& health, std::string_view state = {});
+
+/// Returns one device as it is listed there.
+std::string encode_device(const device_health& device);
 
 } // namespace engram

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -70,6 +71,16 @@ result<std::string> usable_listen_address(const std::string& host, std::uint16_t
               NI_NUMERICHOST);
   const std::string name = numeric.data();
   return (first.ai_family == AF_INET6 ? '[' + name + ']' : name) + ':' + std::to_string(port);
+}
+
+bool is_loopback(const std::string& host) {
+  const auto addresses = resolve(host, 0);
+  if (!addresses) return false;
+  const addrinfo& first = **addresses; // the one that is listened on
+  if (first.ai_family == AF_INET6)
+    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(first.ai_addr)->sin6_addr);
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(first.ai_addr);
+  return first.ai_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 }
 
 void knock(const std::string& host, std::uint16_t port) {

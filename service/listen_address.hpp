@@ -12,6 +12,9 @@ namespace engram {
 /// `unavailable` when the port is taken or not allowed: one sentence that names both.
 result<std::string> usable_listen_address(const std::string& host, std::uint16_t port);
 
+/// Returns true if only this machine reaches what listens on `host`.
+bool is_loopback(const std::string& host);
+
 /// Connects to a listening address once and hangs up, which wakes whoever waits there.
 void knock(const std::string& host, std::uint16_t port);
 

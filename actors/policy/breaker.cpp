@@ -19,6 +19,7 @@ breaker::breaker(breaker_limits limits, std::uint64_t seed)
 void breaker::on_outcome(bool success, time_point now, const std::string& cause) {
   if (state_ != breaker_state::closed) return;
   window_.add(success);
+  if (override_ == breaker_override::closed) return;
   const auto enough = std::min(least_outcomes, limits_.window);
   if (window_.size() >= enough && window_.success_rate() < limits_.success_rate_threshold)
     open(now, "success rate below threshold" + (cause.empty() ? "" : ", last: " + cause));
@@ -46,7 +47,22 @@ void breaker::on_timer(time_point now) {
 }
 
 void breaker::on_restored(time_point now, const std::string& cause) {
-  if (state_ == breaker_state::open) half_open(now, cause);
+  const bool is_held = override_ == breaker_override::open;
+  if (state_ == breaker_state::open && !is_held) half_open(now, cause);
+}
+
+void breaker::set_override(breaker_override what, time_point now) {
+  const auto before = std::exchange(override_, what);
+  if (what == before) return;
+  if (what == breaker_override::open) {
+    if (state_ != breaker_state::open)
+      move_to(breaker_state::open, now, "held open by an operator");
+    timer_.reset();
+  } else if (state_ == breaker_state::open && what == breaker_override::closed) {
+    half_open(now, "an operator wants it closed");
+  } else if (state_ == breaker_state::open && before == breaker_override::open) {
+    half_open(now, "no longer held open");
+  }
 }
 
 void breaker::set_limits(breaker_limits limits) {

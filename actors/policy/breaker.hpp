@@ -35,7 +35,8 @@ struct breaker_limits {
 /// for longer and longer.
 ///
 /// No state waits for an event that may never come: open and half_open each have a timer, and
-/// closed is the state of rest. Told the time; no clock, no threads.
+/// closed is the state of rest. The one exception is wanted: what an operator holds open stays so.
+/// Told the time; no clock, no threads.
 class breaker {
 public:
   breaker(breaker_limits limits, std::uint64_t seed);
@@ -51,15 +52,22 @@ public:
   void on_probe(bool good, time_point now, const std::string& cause);
   /// Call at or after `timer()`.
   void on_timer(time_point now);
+  /// Takes an operator's word, which holds until the next one.
+  ///   open       opens at once and stays so, without a timer
+  ///   closed     whoever is open proves itself at once; from then on no success rate opens it. It
+  ///              is no cure: a fatal fault and a bad probe open it as ever
+  ///   automatic  what was held open proves itself first
+  void set_override(breaker_override what, time_point now);
   /// Takes new limits; a running timer keeps its time.
   void set_limits(breaker_limits limits);
 
   breaker_state state() const noexcept { return state_; }
+  breaker_override overridden() const noexcept { return override_; }
   double success_rate() const noexcept { return window_.success_rate(); }
   /// Returns when the device last began to prove itself: what was dispatched before says nothing
   /// about it now.
   time_point proving_since() const noexcept { return proving_since_; }
-  /// Returns when the state changes by itself; nothing while closed.
+  /// Returns when the state changes by itself; nothing while closed or held open.
   std::optional<time_point> timer() const noexcept { return timer_; }
 
   struct transition {
@@ -80,6 +88,7 @@ private:
   outcome_window window_;
   std::mt19937_64 random_;
   breaker_state state_ = breaker_state::closed;
+  breaker_override override_ = breaker_override::automatic;
   std::optional<time_point> timer_;
   time_point proving_since_{};
   time_point closed_since_{};

@@ -2,6 +2,7 @@
 
 #include "engram/pipeline/pipeline.hpp"
 #include "engram/service/dataset_lookup.hpp"
+#include "engram/service/grpc/open_calls.hpp"
 
 #include <atomic>
 
@@ -14,6 +15,7 @@ public:
 
   pipeline& pipe() const noexcept { return pipe_; }
   label_finder& labels() noexcept { return labels_; }
+  open_calls& calls() noexcept { return calls_; }
 
   /// Returns true if requests are taken, and nobody says otherwise.
   bool is_ready() const { return !is_held_ && pipe_.health().ready; }
@@ -22,6 +24,7 @@ public:
 private:
   pipeline& pipe_;
   label_finder labels_;
+  open_calls calls_;
   std::atomic<bool> is_held_{false};
 };
 

@@ -16,8 +16,9 @@ namespace {
 template <class Request, class Response>
 class unary_call final : public grpc::ServerUnaryReactor {
 public:
-  unary_call(grpc::CallbackServerContext& context, const Request& in, Response& out)
-      : context_(context), in_(in), out_(out) {}
+  unary_call(open_calls& calls, grpc::CallbackServerContext& context, const Request& in,
+             Response& out)
+      : open_(calls), context_(context), in_(in), out_(out) {}
 
   void start(pipeline& pipe, result<grpc_request> decoded) {
     if (!decoded) {
@@ -47,6 +48,7 @@ private:
     Finish(grpc::Status::OK);
   }
 
+  open_calls::counted open_;
   grpc::CallbackServerContext& context_;
   const Request& in_;
   Response& out_;
@@ -79,7 +81,7 @@ engram_service::engram_service(grpc_door& door)
 template <class Request, class Response>
 grpc::ServerUnaryReactor* engram_service::serve(grpc::CallbackServerContext& context,
                                                 const Request& in, Response& out) {
-  auto* call = new unary_call<Request, Response>(context, in, out);
+  auto* call = new unary_call<Request, Response>(door_.calls(), context, in, out);
   auto decoded = decoder_.decode(in, arena_allocator<Request, Response>::owner_of(context));
   if (decoded)
     if (auto left = apply_deadline(context, *decoded); !left) decoded = std::move(left).error();
@@ -113,7 +115,7 @@ grpc::ServerUnaryReactor* engram_service::Spread(grpc::CallbackServerContext* co
 
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
 engram_service::Stream(grpc::CallbackServerContext*) {
-  return open_stream(door_.pipe(), decoder_);
+  return open_stream(door_, decoder_);
 }
 
 grpc::ServerUnaryReactor* engram_service::ListDatasets(grpc::CallbackServerContext* context,

@@ -38,16 +38,22 @@ struct place {
 
 /// Reads requests, hands each over as it comes, and writes the answers as they come: those that
 /// become ready while a message is on its way go out together in the next one.
-class stream_call final : public grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse> {
+class stream_call final : public grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>,
+                          public open_stream_call {
 public:
-  stream_call(pipeline& pipe, const grpc_decoder& decoder) : pipe_(pipe), decoder_(decoder) {
+  stream_call(grpc_door& door, const grpc_decoder& decoder)
+      : calls_(door.calls()), pipe_(door.pipe()), decoder_(decoder) {
     StartRead(in_.message);
   }
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    calls_.remove(*this);
+    delete this;
+  }
+  void end() override;
 
 private:
   /// Requests in flight at which reading pauses, so that a client that sends faster than it is
@@ -75,6 +81,7 @@ private:
   /// Says what is due now: to write, to read on or to end the call.
   steps go_on();
 
+  open_calls& calls_;
   pipeline& pipe_;
   const grpc_decoder& decoder_;
   arena_message<v1::StreamRequest> in_;
@@ -89,6 +96,7 @@ private:
   bool is_writing_ = false;
   bool is_read_out_ = false; ///< the client has half-closed
   bool is_cancelled_ = false;
+  bool is_ending_ = false; ///< the door closes
   bool is_finished_ = false;
 };
 
@@ -239,15 +247,29 @@ stream_call::steps stream_call::go_on() {
     writing_ = std::exchange(filling_, {});
     due.write = writing_.message;
   }
-  if (!is_reading_ && !is_submitting_ && !is_read_out_ && in_flight_ < most_in_flight) {
+  if (!is_reading_ && !is_submitting_ && !is_read_out_ && !is_ending_ &&
+      in_flight_ < most_in_flight) {
     is_reading_ = true;
     due.read = in_.message;
   }
   if (is_read_out_ && in_flight_ == 0 && !is_writing_) {
     is_finished_ = true;
     due.finish = grpc::Status::OK;
+  } else if (is_ending_ && !is_submitting_ && in_flight_ == 0 && !is_writing_) {
+    is_finished_ = true;
+    due.finish = {grpc::StatusCode::UNAVAILABLE, "the server ends; all that it took is answered"};
   }
   return due;
+}
+
+void stream_call::end() {
+  steps due;
+  {
+    const std::lock_guard lock{mutex_};
+    is_ending_ = true;
+    due = go_on();
+  }
+  perform(due);
 }
 
 void stream_call::OnWriteDone(bool ok) {
@@ -282,8 +304,10 @@ void stream_call::OnCancel() {
 } // namespace
 
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-open_stream(pipeline& pipe, const grpc_decoder& decoder) {
-  return new stream_call{pipe, decoder};
+open_stream(grpc_door& door, const grpc_decoder& decoder) {
+  auto* call = new stream_call{door, decoder};
+  door.calls().add(*call);
+  return call;
 }
 
 } // namespace engram

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engram/pipeline/pipeline.hpp"
+#include "engram/service/grpc/door.hpp"
 #include "engram/service/grpc/messages.hpp"
 
 #include <engram.pb.h>
@@ -8,8 +8,8 @@
 
 namespace engram {
 
-/// Serves one call of engram.v1.Engram/Stream. It frees itself; `pipe` and `decoder` outlive it.
+/// Serves one call of engram.v1.Engram/Stream. It frees itself; `door` and `decoder` outlive it.
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-open_stream(pipeline& pipe, const grpc_decoder& decoder);
+open_stream(grpc_door& door, const grpc_decoder& decoder);
 
 } // namespace engram

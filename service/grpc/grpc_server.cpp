@@ -1,5 +1,6 @@
 #include "engram/service/grpc/grpc_server.hpp"
 
+#include "engram/service/grpc/admin_service.hpp"
 #include "engram/service/grpc/door.hpp"
 #include "engram/service/grpc/engram_service.hpp"
 #include "engram/service/grpc/inference_service.hpp"
@@ -24,6 +25,9 @@ namespace {
 /// Whoever asks for health streams changes as they come; this is how late they may come.
 constexpr std::chrono::milliseconds health_period{100};
 
+/// For the calls that come just before the door closes.
+constexpr std::chrono::milliseconds last_patience{50};
+
 /// Before the first server of a process: what is built in applies to every server.
 void enable_plugins() {
   static const bool done = [] {
@@ -37,14 +41,17 @@ void enable_plugins() {
 } // namespace
 
 struct grpc_server::impl {
-  impl(pipeline& pipe, inference_server& models)
-      : door(pipe), engram(door), inference(door, models) {}
+  impl(pipeline& pipe, inference_server& models, admin* actions)
+      : door(pipe), engram(door), inference(door, models) {
+    if (actions) steering.emplace(door, *actions);
+  }
 
   void follow_readiness(const std::stop_token& stopped);
 
   grpc_door door;
   engram_service engram;
   inference_service inference;
+  std::optional<admin_service> steering;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 
@@ -65,19 +72,21 @@ void grpc_server::impl::follow_readiness(const std::stop_token& token) {
 grpc_server::grpc_server() = default;
 
 result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inference_server& models,
-                                                        const server_options& options) {
+                                                        const server_options& options,
+                                                        admin* actions) {
   // gRPC's own complaint about an address goes to its log only.
   auto address = usable_listen_address(options.host, options.grpc_port);
   if (!address) return address.error();
   enable_plugins();
 
   std::unique_ptr<grpc_server> started{new grpc_server};
-  started->impl_ = std::make_unique<impl>(pipe, models);
+  started->impl_ = std::make_unique<impl>(pipe, models, actions);
   auto& self = *started->impl_;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(*address, grpc::InsecureServerCredentials(), &self.port);
   builder.RegisterService(&self.engram);
   builder.RegisterService(&self.inference);
+  if (self.steering) builder.RegisterService(&*self.steering);
   constexpr std::uint64_t most = std::numeric_limits<int>::max();
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min(options.max_body_bytes, most)));
   // Two servers on one port would share its calls at random.
@@ -111,9 +120,10 @@ bool grpc_server::stop(std::chrono::milliseconds patience) {
   }
   const std::lock_guard lock{self.mutex};
   if (self.stopped) return *self.stopped;
-  const auto begin = std::chrono::system_clock::now();
-  self.server->Shutdown(begin + patience);
-  self.stopped = std::chrono::system_clock::now() < begin + patience;
+  self.door.calls().end_streams();
+  self.stopped = self.door.calls().wait_until_none(patience);
+  // Whoever still watches health waits for no answer, and is cut off.
+  self.server->Shutdown(std::chrono::system_clock::now() + last_patience);
   self.server->Wait();
   return *self.stopped;
 }

@@ -3,6 +3,7 @@
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/admin/admin.hpp"
 #include "engram/service/oip/inference_server.hpp"
 
 #include <chrono>
@@ -12,14 +13,15 @@
 
 namespace engram {
 
-/// The daemon's gRPC door onto a pipeline: engram.v1.Engram, the Open Inference Protocol,
+/// The daemon's gRPC door onto a pipeline: engram.v1.Engram and Admin, the Open Inference Protocol,
 /// health (grpc.health.v1) and reflection. Thread-safe.
 class grpc_server {
 public:
-  /// Listens and serves; `pipe` and `models` must outlive it. `unavailable` when the address cannot
-  /// be had.
+  /// Listens and serves; all of them must outlive it. Without `actions` there is no
+  /// engram.v1.Admin. `unavailable` when the address cannot be had.
   static result<std::unique_ptr<grpc_server>> start(pipeline& pipe, inference_server& models,
-                                                    const server_options& options);
+                                                    const server_options& options,
+                                                    admin* actions = nullptr);
   /// Stops as `stop(0)` does, unless stopped before.
   ~grpc_server();
   grpc_server(const grpc_server&) = delete;
@@ -31,8 +33,9 @@ public:
   /// Makes health say NOT_SERVING while true; else it follows the pipeline's readiness.
   void hold_readiness(bool is_held);
 
-  /// Takes no new calls, waits up to `patience` for those under way and cuts off the rest. Returns
-  /// true if nobody was cut off. Later calls return the same at once.
+  /// Ends the streams once what they brought is answered, waits up to `patience` for the calls
+  /// under way and cuts off the rest. New calls are served meanwhile: stop the pipeline first and
+  /// they are refused. Returns true if nobody was cut off. Later calls return the same at once.
   bool stop(std::chrono::milliseconds patience = std::chrono::milliseconds{2'000});
 
 private:

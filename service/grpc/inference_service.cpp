@@ -15,8 +15,9 @@ namespace {
 /// Finish nor before the method has returned it.
 class infer_call final : public grpc::ServerUnaryReactor {
 public:
-  infer_call(grpc::CallbackServerContext& context, inference::ModelInferResponse& out)
-      : context_(context), out_(out) {}
+  infer_call(open_calls& calls, grpc::CallbackServerContext& context,
+             inference::ModelInferResponse& out)
+      : open_(calls), context_(context), out_(out) {}
 
   void start(inference_server& server, result<infer_request> decoded) {
     if (!decoded) {
@@ -33,6 +34,7 @@ public:
   void OnDone() override { delete this; }
 
 private:
+  open_calls::counted open_;
   grpc::CallbackServerContext& context_;
   inference::ModelInferResponse& out_;
   inference_server::ticket ticket_;
@@ -110,7 +112,7 @@ inference_service::ModelMetadata(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerContext* context,
                                                         const inference::ModelInferRequest* in,
                                                         inference::ModelInferResponse* out) {
-  auto* call = new infer_call(*context, *out);
+  auto* call = new infer_call(door_.calls(), *context, *out);
   auto decoded = decode_inference(*in, decltype(messages_)::owner_of(*context), server_.regions());
   if (decoded) {
     auto left = request_deadline(*context);
@@ -125,7 +127,7 @@ grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerCont
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
 inference_service::ModelStreamInfer(grpc::CallbackServerContext*) {
-  return open_inference_stream(server_);
+  return open_inference_stream(door_.calls(), server_);
 }
 
 grpc::ServerUnaryReactor* inference_service::ModelConfig(grpc::CallbackServerContext* context,

@@ -30,14 +30,21 @@ struct pending_inference {
 };
 
 class inference_stream final : public grpc::ServerBidiReactor<inference::ModelInferRequest,
-                                                              inference::ModelStreamInferResponse> {
+                                                              inference::ModelStreamInferResponse>,
+                               public open_stream_call {
 public:
-  explicit inference_stream(inference_server& server) : server_(server) { StartRead(reading_->in); }
+  inference_stream(open_calls& calls, inference_server& server) : calls_(calls), server_(server) {
+    StartRead(reading_->in);
+  }
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    calls_.remove(*this);
+    delete this;
+  }
+  void end() override;
 
 private:
   /// Inferences in flight at which reading pauses: the transport then slows the client down.
@@ -56,6 +63,7 @@ private:
   /// With the mutex held: says what is due now.
   steps go_on();
 
+  open_calls& calls_;
   inference_server& server_;
   pending_ptr reading_ = std::make_shared<pending_inference>();
 
@@ -67,6 +75,7 @@ private:
   bool is_writing_ = false;
   bool is_read_out_ = false; ///< the client has half-closed
   bool is_cancelled_ = false;
+  bool is_ending_ = false; ///< the door closes
   bool is_finished_ = false;
 };
 
@@ -149,15 +158,29 @@ inference_stream::steps inference_stream::go_on() {
     is_writing_ = true;
     due.write = pending_.front()->out;
   }
-  if (!is_reading_ && !is_submitting_ && !is_read_out_ && pending_.size() < most_in_flight) {
+  if (!is_reading_ && !is_submitting_ && !is_read_out_ && !is_ending_ &&
+      pending_.size() < most_in_flight) {
     is_reading_ = true;
     due.read = reading_->in;
   }
   if (is_read_out_ && pending_.empty()) {
     is_finished_ = true;
     due.finish = grpc::Status::OK;
+  } else if (is_ending_ && !is_submitting_ && pending_.empty()) {
+    is_finished_ = true;
+    due.finish = {grpc::StatusCode::UNAVAILABLE, "the server ends; all that it took is answered"};
   }
   return due;
+}
+
+void inference_stream::end() {
+  steps due;
+  {
+    const std::lock_guard lock{mutex_};
+    is_ending_ = true;
+    due = go_on();
+  }
+  perform(due);
 }
 
 void inference_stream::OnWriteDone(bool ok) {
@@ -193,8 +216,10 @@ void inference_stream::OnCancel() {
 } // namespace
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-open_inference_stream(inference_server& server) {
-  return new inference_stream{server};
+open_inference_stream(open_calls& calls, inference_server& server) {
+  auto* call = new inference_stream{calls, server};
+  calls.add(*call);
+  return call;
 }
 
 } // namespace engram

@@ -255,28 +255,30 @@ void encode_trace(const answer& given, v1::Trace& out) {
   out.set_total_ms(milliseconds(trace.total_seconds));
 }
 
+void encode_dataset(const dataset& data, std::span<const device_health> devices, v1::Dataset& out) {
+  out.set_name(data.name);
+  out.set_version(data.version);
+  out.set_resident_bytes(data.resident_bytes());
+  if (const auto* c = data.collection()) {
+    out.set_has_labels(c->has_labels());
+    out.mutable_collection()->set_rows(c->size());
+    out.mutable_collection()->set_dim(static_cast<std::uint32_t>(c->dim()));
+    out.mutable_collection()->set_element_type(name_of(c->type()));
+    out.mutable_collection()->set_takes_text(c->embedder() != nullptr);
+  } else {
+    out.set_has_labels(data.graph()->has_labels());
+    out.mutable_graph()->set_nodes(data.graph()->nodes());
+    out.mutable_graph()->set_edges(data.graph()->edges());
+  }
+  for (const auto& device : devices)
+    if (std::ranges::find(device.resident, data.key) != device.resident.end())
+      out.add_devices(device.info.name);
+}
+
 void encode(std::span<const dataset_ptr> datasets, std::span<const device_health> devices,
             v1::ListDatasetsResponse& out) {
-  for (const auto& data : datasets) {
-    auto& to = *out.add_datasets();
-    to.set_name(data->name);
-    to.set_version(data->version);
-    to.set_resident_bytes(data->resident_bytes());
-    if (const auto* c = data->collection()) {
-      to.set_has_labels(c->has_labels());
-      to.mutable_collection()->set_rows(c->size());
-      to.mutable_collection()->set_dim(static_cast<std::uint32_t>(c->dim()));
-      to.mutable_collection()->set_element_type(name_of(c->type()));
-      to.mutable_collection()->set_takes_text(c->embedder() != nullptr);
-    } else {
-      to.set_has_labels(data->graph()->has_labels());
-      to.mutable_graph()->set_nodes(data->graph()->nodes());
-      to.mutable_graph()->set_edges(data->graph()->edges());
-    }
-    for (const auto& device : devices)
-      if (std::ranges::find(device.resident, data->key) != device.resident.end())
-        to.add_devices(device.info.name);
-  }
+  for (const auto& data : datasets)
+    encode_dataset(*data, devices, *out.add_datasets());
 }
 
 } // namespace engram

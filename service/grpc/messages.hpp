@@ -56,6 +56,7 @@ void encode(const answer& given, const dataset* data, v1::SpreadResponse& out);
 
 void encode_trace(const answer& given, v1::Trace& out);
 
+void encode_dataset(const dataset& data, std::span<const device_health> devices, v1::Dataset& out);
 void encode(std::span<const dataset_ptr> datasets, std::span<const device_health> devices,
             v1::ListDatasetsResponse& out);
 

@@ -281,7 +281,6 @@ http_server::start(pipeline& pipe, const server_options& options,
   self.host = options.host;
   add_health_routes(self.router, self.door);
   add_operation_routes(self.router, self.door);
-  add_fault_routes(self.router, self.door);
   add_index_routes(self.router);
   if (more_routes) more_routes(self.router, self.door);
 

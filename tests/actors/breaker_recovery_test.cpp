@@ -100,6 +100,90 @@ TEST_F(breaker_recovery, every_change_is_in_the_event_log) {
   EXPECT_EQ(story, "closed -> open; open -> half_open; half_open -> closed; ");
 }
 
+// -- what an operator says --
+
+struct breaker_override_test : breaker_recovery {
+  void say(breaker_override what) {
+    pipe.core().workers[1]->override_wanted = what;
+    device_report said;
+    said.what = device_report::kind::overridden;
+    said.device = 1;
+    pipe.core().device_reports.push(said);
+    pipe.run();
+  }
+  std::string story(std::string_view kind) {
+    std::string out;
+    for (const auto& event : pipe.core().events.after(0))
+      if (event.kind == kind) out += event.detail + "; ";
+    return out;
+  }
+};
+
+TEST_F(breaker_override_test, a_gpu_that_is_held_open_receives_nothing_until_it_is_let_go) {
+  say(breaker_override::open);
+  EXPECT_EQ(ask().trace.reason, route_reason::gpu_disabled);
+  pipe.advance(10min);
+  EXPECT_EQ(ask().trace.reason, route_reason::gpu_disabled);
+  EXPECT_TRUE(pipe.gpu().seen.empty());
+  say(breaker_override::automatic);
+  EXPECT_EQ(pipe.breaker(), breaker_state::half_open);
+  pipe.advance(500ms);
+  EXPECT_EQ(pipe.breaker(), breaker_state::closed) << "known-answer batches proved it";
+  EXPECT_EQ(ask().trace.device, "gpu0");
+}
+
+TEST_F(breaker_override_test, a_gpu_that_is_held_closed_serves_on_however_often_it_fails) {
+  say(breaker_override::closed);
+  for (int i = 0; i < 60; ++i)
+    pipe.gpu().script.push_back({.what = act::kind::fail});
+  for (int i = 0; i < 60; ++i)
+    EXPECT_TRUE(ask().trace.fell_back);
+  EXPECT_EQ(pipe.breaker(), breaker_state::closed);
+  EXPECT_EQ(ask().trace.device, "gpu0");
+}
+
+TEST_F(breaker_override_test, a_dead_gpu_cannot_be_held_closed) {
+  pipe.gpu().can_reset = false;
+  say(breaker_override::closed);
+  lose_gpu();
+  pipe.advance(60s);
+  EXPECT_NE(pipe.breaker(), breaker_state::closed);
+  EXPECT_EQ(ask().trace.device, "cpu");
+}
+
+TEST_F(breaker_override_test, a_restart_of_telemetry_keeps_it) {
+  say(breaker_override::open);
+  pipe.arm("actor.telemetry=1*exit");
+  device_report outcome;
+  outcome.device = 1;
+  pipe.core().device_reports.push(outcome);
+  pipe.run();
+  pipe.advance(1s);
+  EXPECT_EQ(pipe.core().actor_restarts, 1u);
+  EXPECT_EQ(pipe.breaker(), breaker_state::open);
+  EXPECT_EQ(pipe.core().workers[1]->override_held, breaker_override::open);
+}
+
+TEST_F(breaker_override_test, one_that_is_said_while_telemetry_is_dead_is_followed) {
+  pipe.arm("actor.telemetry=1*exit");
+  say(breaker_override::open);
+  pipe.advance(1s);
+  EXPECT_EQ(pipe.core().actor_restarts, 1u);
+  EXPECT_EQ(pipe.breaker(), breaker_state::open);
+}
+
+TEST_F(breaker_override_test, it_is_in_the_event_log_and_the_metrics) {
+  EXPECT_EQ(pipe.metric("engram_gpu_breaker_override{device=\"gpu0\",override=\"automatic\"}"), 1);
+  say(breaker_override::open);
+  say(breaker_override::automatic);
+  EXPECT_EQ(story("override"), "automatic -> open; open -> automatic; ");
+  EXPECT_EQ(story("breaker"),
+            "closed -> open: held open by an operator; open -> half_open: no longer held open; ");
+  say(breaker_override::closed);
+  EXPECT_EQ(pipe.metric("engram_gpu_breaker_override{device=\"gpu0\",override=\"closed\"}"), 1);
+  EXPECT_EQ(pipe.metric("engram_gpu_breaker_override{device=\"gpu0\",override=\"automatic\"}"), 0);
+}
+
 TEST(shadow, a_share_of_the_traffic_is_repeated_on_the_other_device) {
   auto options = eager_gpu();
   options.routing.shadow_share = 0.25;

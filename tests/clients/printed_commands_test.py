@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "app"))
 
 from engram_command import COMMAND, PATIENCE, Daemon, clean_environment  # noqa: E402
 
-PAGES = ["README.md", "docs/http.md", "docs/oip.md"]
+PAGES = ["README.md", "docs/http.md", "docs/oip.md", "docs/admin.md"]
 RUN = ("curl", "grpcurl", "engram", "openssl", "printf", "chmod", "mkdir", "python3", "echo")
 # Building, installing and what belongs to the person at the machine. `engram replay` and
 # perf_analyzer, which wants a quiet machine and minutes, have their own tests.
@@ -87,6 +87,8 @@ class Reader:
             self.test.assertIn(wanted[1], ran.stdout + ran.stderr, said)
         else:
             self.test.assertEqual(ran.returncode, 0, said)
+        if re.search(r"/drain\b", command, re.IGNORECASE):
+            self.test.assertEqual(self.daemon.process.wait(PATIENCE), 0)  # the next command starts it again
 
     def follow(self, language, text):
         if language == "python":

@@ -373,6 +373,46 @@ TEST(pipeline, a_reload_is_taken_whole_or_not_at_all) {
   EXPECT_EQ(pipe->reload(next).error().code, ec::invalid_argument);
 }
 
+TEST(pipeline, an_override_is_in_effect_once_it_is_said_and_shows) {
+  const auto pipe = start(simulated());
+  ASSERT_TRUE(pipe->override_breaker("gpu0", breaker_override::open));
+  EXPECT_EQ(pipe->health().devices.at(1).breaker, breaker_state::open);
+  EXPECT_EQ(pipe->health().devices.at(1).overridden, breaker_override::open);
+  EXPECT_FALSE(pipe->health().devices.at(1).available);
+  ASSERT_TRUE(pipe->override_breaker("gpu0", breaker_override::automatic));
+  EXPECT_EQ(pipe->health().devices.at(1).overridden, breaker_override::automatic);
+  const auto until = clock_type::now() + 20s;
+  while (!pipe->health().devices.at(1).available && clock_type::now() < until)
+    std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(pipe->health().devices.at(1).available);
+}
+
+TEST(pipeline, only_gpus_that_are_there_can_be_overridden) {
+  const auto pipe = start(simulated());
+  EXPECT_EQ(pipe->override_breaker("cpu", breaker_override::open).error().code,
+            ec::invalid_argument);
+  const auto unknown = pipe->override_breaker("gpu7", breaker_override::open);
+  EXPECT_EQ(unknown.error().code, ec::not_found);
+  EXPECT_NE(unknown.error().message.find("cpu, gpu0"), std::string::npos);
+}
+
+TEST(pipeline, a_supervisor_that_hangs_does_not_respond) {
+  const auto pipe = start();
+  EXPECT_TRUE(pipe->responds(5s));
+  ASSERT_TRUE(pipe->arm_fault("actor.supervisor=1*delay(1500)"));
+  ASSERT_TRUE(pipe->arm_fault("actor.ingest=1*exit"));
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  auto asked = pipe->submit(nearest_to(rows, 1)); // ingest dies of it, and the supervisor hears
+  bool responds = true;
+  for (int i = 0; i < 50 && responds; ++i)
+    responds = pipe->responds(20ms);
+  EXPECT_FALSE(responds);
+  EXPECT_TRUE(pipe->health().live) << "which is what nothing else would have told";
+  EXPECT_TRUE(pipe->responds(10s));
+  asked.get();
+}
+
 TEST(pipeline, start_refuses_unusable_options) {
   pipeline_options options;
   options.gpu.devices = {"sim:abacus"};

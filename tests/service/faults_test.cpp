@@ -4,7 +4,7 @@
 #include <ostream>
 #include <thread>
 
-#include "server_fixture.hpp"
+#include "steered_server.hpp"
 
 namespace engram::testing {
 
@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 constexpr std::string_view route = "/v1/admin/faults";
 constexpr std::string_view a_search = R"({"collection":"animals","query":[1,0,0],"k":1})";
 
-class admin_faults : public server_test {
+class admin_faults : public steered_server_test {
 protected:
   admin_faults() { options.faults.admin_enabled = true; }
 
@@ -100,7 +100,7 @@ TEST_F(admin_faults, need_the_length_of_a_body) {
   EXPECT_EQ(response.status, 411);
 }
 
-class closed_admin_faults : public server_test,
+class closed_admin_faults : public steered_server_test,
                             public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(closed_admin_faults, are_refused_by_the_name_of_the_key) {

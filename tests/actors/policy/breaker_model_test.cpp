@@ -31,6 +31,7 @@ struct model {
   std::uint32_t good_in_a_row = 0;
   time_point closed_at{};
   time_point timer_from{}, timer_to{};
+  breaker_override said = breaker_override::automatic;
 
   double rate() const {
     if (window.empty()) return 1.0;
@@ -52,6 +53,7 @@ struct model {
   void outcome(bool good, time_point now) {
     if (now_in != state::closed) return;
     remember(good);
+    if (said == breaker_override::closed) return;
     if (window.size() < 20 && window.size() < limits.window) return;
     if (rate() < limits.success_rate_threshold) open(now);
   }
@@ -60,7 +62,16 @@ struct model {
     if (now_in != state::open) open(now);
   }
   void restored(time_point now) {
-    if (now_in == state::open) timer_fired(now);
+    if (now_in == state::open && said != breaker_override::open) timer_fired(now);
+  }
+  void override_with(breaker_override what, time_point now) {
+    const bool was_held_open = said == breaker_override::open;
+    const bool is_new = said != what;
+    said = what;
+    if (what == breaker_override::open)
+      now_in = state::open;
+    else if (is_new && now_in == state::open && (was_held_open || what == breaker_override::closed))
+      timer_fired(now);
   }
   void probe(bool good, time_point now) {
     if (now_in != state::half_open) return;
@@ -118,6 +129,10 @@ struct pair_of {
     real.on_timer(now);
     if (due) ideal.timer_fired(now);
   }
+  void override_with(breaker_override what, time_point now) {
+    real.set_override(what, now);
+    ideal.override_with(what, now);
+  }
   void limits(const breaker_limits& fresh) {
     real.set_limits(fresh);
     ideal.take(fresh);
@@ -129,16 +144,21 @@ struct pair_of {
       return "is " + std::string{to_string(real.state())} + ", should be " +
              std::string{to_string(ideal.now_in)};
     if (std::abs(real.success_rate() - ideal.rate()) > 1e-12) return "the success rate differs";
-    if (real.timer().has_value() == (real.state() == state::closed))
-      return "open and half_open need a timer and closed none";
+    const bool is_held_open = ideal.said == breaker_override::open;
+    if (real.overridden() != ideal.said) return "the operator's word differs";
+    if (is_held_open && real.state() != state::open) return "held open it is open";
+    if (real.timer().has_value() == (real.state() == state::closed || is_held_open))
+      return "open and half_open need a timer, and closed and held open none";
     if (real.timer() && (*real.timer() < ideal.timer_from || *real.timer() > ideal.timer_to))
       return "the timer is out of its bounds";
     return {};
   }
 
-  /// Returns what is wrong if, timers honoured and probes good from now on, it does not close in
-  /// time.
+  /// Returns what is wrong if, let go by the operator, timers honoured and probes good from now on,
+  /// it does not close in time.
   std::string check_way_back(time_point now) {
+    override_with(breaker_override::automatic, now);
+    if (auto wrong = check(); !wrong.empty()) return "let go: " + wrong;
     const auto latest = std::max(now, real.timer().value_or(now));
     for (int step = 0; real.state() != state::closed; ++step) {
       if (step > 1 + static_cast<int>(ideal.limits.probes_to_close)) return "does not close";
@@ -171,6 +191,7 @@ std::string check_chain(breaker& real, state end) {
 }
 
 constexpr int event_kinds = 8;
+constexpr int event_kinds_with_overrides = 11;
 
 void apply(pair_of& both, int event, time_point& now) {
   switch (event) {
@@ -192,16 +213,23 @@ void apply(pair_of& both, int event, time_point& now) {
     return both.timer(now);
   case 7:
     return both.restored(now);
+  case 8:
+    return both.override_with(breaker_override::automatic, now);
+  case 9:
+    return both.override_with(breaker_override::closed, now);
+  case 10:
+    return both.override_with(breaker_override::open, now);
   }
 }
 
-/// Returns what is wrong with any sequence of at most `depth` further events.
-std::string explore(const pair_of& from, time_point now, int depth, const std::string& path) {
-  for (int event = 0; event < event_kinds; ++event) {
+/// Returns what is wrong with any sequence of at most `depth` further events of the first `kinds`.
+std::string explore(const pair_of& from, time_point now, int depth, const std::string& path,
+                    int kinds) {
+  for (int event = 0; event < kinds; ++event) {
     auto both = from;
     auto later = now;
     apply(both, event, later);
-    const auto here = path + std::to_string(event);
+    const auto here = path + ' ' + std::to_string(event);
     auto wrong = both.check();
     if (wrong.empty()) {
       auto copy = both;
@@ -209,20 +237,27 @@ std::string explore(const pair_of& from, time_point now, int depth, const std::s
     }
     if (!wrong.empty()) return "after events " + here + ": " + wrong;
     if (depth > 1)
-      if (wrong = explore(both, later, depth - 1, here); !wrong.empty()) return wrong;
+      if (wrong = explore(both, later, depth - 1, here, kinds); !wrong.empty()) return wrong;
   }
   return {};
 }
 
+breaker_limits small_limits() {
+  return {.success_rate_threshold = 0.6,
+          .window = 3,
+          .cool_down = 1s,
+          .max_cool_down = 3s,
+          .jitter = 0.0,
+          .half_open_timeout = 5s,
+          .probes_to_close = 2};
+}
+
 TEST(breaker_model, every_sequence_of_six_events_follows_the_rules_and_leads_back) {
-  const breaker_limits limits{.success_rate_threshold = 0.6,
-                              .window = 3,
-                              .cool_down = 1s,
-                              .max_cool_down = 3s,
-                              .jitter = 0.0,
-                              .half_open_timeout = 5s,
-                              .probes_to_close = 2};
-  EXPECT_EQ(explore({limits, 1}, start, 6, ""), "");
+  EXPECT_EQ(explore({small_limits(), 1}, start, 6, "", event_kinds), "");
+}
+
+TEST(breaker_model, so_does_every_sequence_of_five_where_an_operator_has_a_say) {
+  EXPECT_EQ(explore({small_limits(), 1}, start, 5, "", event_kinds_with_overrides), "");
 }
 
 breaker_limits random_limits(std::mt19937_64& random) {
@@ -260,8 +295,10 @@ std::string live(std::uint64_t seed) {
     } else if (dice < 98) {
       now = std::max(now, both.real.timer().value_or(now)) + std::chrono::milliseconds{below(5)};
       both.timer(now);
-    } else {
+    } else if (below(2) == 0) {
       both.limits(random_limits(random));
+    } else {
+      both.override_with(static_cast<breaker_override>(below(3)), now);
     }
     if (auto wrong = both.check(); !wrong.empty())
       return "step " + std::to_string(step) + ": " + wrong;

@@ -385,4 +385,100 @@ TEST(breaker, every_state_has_a_name_of_its_own) {
   EXPECT_EQ(names, (std::set<std::string_view>{"closed", "open", "half_open"}));
 }
 
+// -- what an operator says --
+
+using word = breaker_override;
+
+TEST(breaker_override, held_open_it_has_no_timer_and_nothing_brings_it_back) {
+  breaker b{steady(), 1};
+  b.set_override(word::open, start);
+  EXPECT_EQ(b.state(), state::open);
+  EXPECT_EQ(b.timer(), std::nullopt);
+  b.on_timer(start + 1h);
+  b.on_restored(start + 1h, "restored");
+  good_probes(b, 10, start + 1h);
+  b.on_fatal(start + 1h, "lost");
+  EXPECT_EQ(b.state(), state::open);
+  EXPECT_EQ(b.timer(), std::nullopt);
+}
+
+TEST(breaker_override, let_go_it_proves_itself_before_it_is_used) {
+  breaker b{steady(), 1};
+  b.set_override(word::open, start);
+  b.set_override(word::automatic, start + 1h);
+  EXPECT_EQ(b.state(), state::half_open);
+  EXPECT_EQ(b.proving_since(), start + 1h);
+  EXPECT_EQ(b.timer(), start + 1h + 5s);
+  good_probes(b, 5, start + 1h);
+  EXPECT_EQ(b.state(), state::closed);
+}
+
+TEST(breaker_override, held_closed_no_success_rate_opens_it) {
+  breaker b{steady(), 1};
+  b.set_override(word::closed, start);
+  outcomes(b, 100, false);
+  EXPECT_EQ(b.state(), state::closed);
+  EXPECT_EQ(b.success_rate(), 0.0) << "which is still told";
+  b.set_override(word::automatic, start);
+  EXPECT_EQ(b.state(), state::closed);
+  outcomes(b, 1, false);
+  EXPECT_EQ(b.state(), state::open) << "the window remembers";
+}
+
+TEST(breaker_override, held_closed_a_lost_device_opens_it_all_the_same) {
+  breaker b{steady(), 1};
+  b.set_override(word::closed, start);
+  b.on_fatal(start, "lost");
+  EXPECT_EQ(b.state(), state::open);
+  EXPECT_EQ(b.timer(), start + 1s) << "it is tried again as ever";
+  fire(b);
+  b.on_probe(false, start + 1s, "no_device");
+  EXPECT_EQ(b.state(), state::open);
+}
+
+TEST(breaker_override, wanted_closed_an_open_one_proves_itself_without_waiting) {
+  breaker b{steady(), 1};
+  b.on_fatal(start, "lost");
+  b.set_override(word::closed, start + 1ms);
+  EXPECT_EQ(b.state(), state::half_open) << "closed it is only once it has answered";
+  b.on_probe(false, start + 2ms, "no_device");
+  EXPECT_EQ(b.state(), state::open);
+  b.set_override(word::closed, start + 3ms);
+  EXPECT_EQ(b.state(), state::open) << "saying it again changes nothing";
+}
+
+TEST(breaker_override, automatic_leaves_an_open_breaker_its_cool_down) {
+  breaker b{steady(), 1};
+  b.set_override(word::closed, start);
+  b.on_fatal(start, "lost");
+  b.set_override(word::automatic, start + 1ms);
+  EXPECT_EQ(b.state(), state::open);
+  EXPECT_EQ(b.timer(), start + 1s);
+}
+
+TEST(breaker_override, an_operators_opening_does_not_double_the_cool_down) {
+  breaker b{steady(), 1};
+  b.set_override(word::open, start);
+  b.set_override(word::automatic, start);
+  good_probes(b, 5, start);
+  b.on_fatal(start + 1h, "lost");
+  EXPECT_EQ(b.timer(), start + 1h + 1s);
+}
+
+TEST(breaker_override, each_change_of_state_names_the_operator) {
+  breaker b{steady(), 1};
+  b.set_override(word::open, start);
+  b.set_override(word::closed, start);
+  const auto told = b.take_transitions();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].cause, "held open by an operator");
+  EXPECT_EQ(told[1].cause, "an operator wants it closed");
+}
+
+TEST(breaker_override, every_name_means_itself) {
+  for (const auto what : {word::automatic, word::closed, word::open})
+    EXPECT_EQ(breaker_override_of(to_string(what)), what);
+  EXPECT_EQ(breaker_override_of("shut"), std::nullopt);
+}
+
 } // namespace

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "engram/service/http/routes.hpp"
+
+#include <optional>
+
+#include "admin_fixture.hpp"
+#include "server_fixture.hpp"
+
+namespace engram::testing {
+
+/// The server of server_fixture.hpp with the admin API of a pretended daemon.
+class steered_server_test : public server_test {
+protected:
+  void add_routes(http_router& router) override {
+    actions.emplace(*pipe, daemon.controls(*pipe));
+    add_admin_routes(router, *pipe, *actions);
+  }
+  void TearDown() override { server.reset(); } // before what it calls
+
+  pretended_daemon daemon;
+  std::optional<admin> actions;
+};
+
+} // namespace engram::testing
