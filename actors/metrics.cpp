@@ -26,7 +26,7 @@ const Histogram::BucketBoundaries item_bounds{1,   2,   4,   8,    16,   32,   6
                                               192, 256, 512, 1024, 2048, 4096, 8192, 16384, 65536};
 
 constexpr std::size_t hedge_fate_count = static_cast<std::size_t>(hedge_fate::last_) + 1;
-constexpr std::size_t status_count = static_cast<std::size_t>(ec::last_) + 1;
+constexpr std::size_t status_count = answer_status_count;
 
 std::size_t index_of(operation op) {
   return static_cast<std::size_t>(op);
@@ -37,6 +37,38 @@ using by_op = std::array<T, operation_count>;
 
 std::string status_name(ec status) {
   return status == ec::none ? "ok" : std::string{to_string(status)};
+}
+
+std::uint64_t whole(double count) {
+  return static_cast<std::uint64_t>(count);
+}
+
+std::uint64_t count_of(const Counter* counter) {
+  return counter ? whole(counter->Value()) : 0;
+}
+
+histogram_counts counts_of(const Histogram& histogram) {
+  const auto collected = histogram.Collect().histogram;
+  histogram_counts out;
+  out.sum = collected.sample_sum;
+  std::uint64_t below = 0;
+  for (const auto& bucket : collected.bucket) {
+    out.buckets.push_back(bucket.cumulative_count - below);
+    below = bucket.cumulative_count;
+  }
+  return out;
+}
+
+/// Calls `f(labels, metric)` for each series of a family that gets new ones while it runs.
+template <class Family, class F>
+void for_each_series(const Family& family, F&& f) {
+  for (const auto& all : family.Collect())
+    for (const auto& metric : all.metric) {
+      labels of;
+      for (const auto& label : metric.label)
+        of[label.name] = label.value;
+      f(of, metric);
+    }
 }
 
 } // namespace
@@ -362,6 +394,58 @@ std::string metrics::to_text(const snapshot& now) {
   add_gpu_gauges(collected, now.samples);
   add_guide_names(collected);
   return prometheus::TextSerializer{}.Serialize(collected);
+}
+
+pipeline_figures metrics::figures(const snapshot& now) const {
+  const auto& f = *families_;
+  pipeline_figures out;
+  out.second_bounds = second_bounds;
+  out.item_bounds = item_bounds;
+  for (std::size_t o = 0; o < operation_count; ++o) {
+    auto& op = out.operations[o];
+    for (std::size_t s = 0; s < status_count; ++s)
+      op.answers[s] = count_of(f.request_of[o][s]);
+    op.latency = counts_of(*f.latency_of[o]);
+    op.batch_items = counts_of(*f.batch_size_of[o]);
+  }
+  for (std::size_t d = 0; d < devices_.size(); ++d)
+    out.devices.push_back(figures_of(d));
+  for_each_series(f.speedup, [&](const labels& of, const prometheus::ClientMetric& metric) {
+    for (std::size_t o = 0; o < operation_count; ++o)
+      for (auto& device : out.devices)
+        if (device.name == of.at("device") && to_string(static_cast<operation>(o)) == of.at("op"))
+          device.speedup[o] = metric.gauge.value;
+  });
+  for (const auto& [name, depth] : now.queue_depths)
+    out.actors.push_back({name, depth, 0});
+  for_each_series(f.actor_restarts, [&](const labels& of, const prometheus::ClientMetric& metric) {
+    auto name = of.at("actor");
+    if (const auto at = name.find("_quick_worker"); at != std::string::npos)
+      name.replace(at, std::string::npos, "_worker");
+    for (auto& actor : out.actors)
+      if (actor.name == name) actor.restarts += whole(metric.counter.value);
+  });
+  return out;
+}
+
+device_figures metrics::figures_of(std::size_t device) const {
+  const auto& mine = families_->device[device];
+  device_figures out;
+  out.name = devices_[device];
+  for (std::size_t o = 0; o < operation_count; ++o) {
+    for (std::size_t r = 0; r < route_reason_count; ++r)
+      out.batches[r] += count_of(mine.batches[o][r]);
+    const auto kernel = mine.kernel[o]->Collect().histogram;
+    out.runs += kernel.sample_count;
+    out.kernel_seconds += kernel.sample_sum;
+    out.transfer_seconds += mine.transfer[o]->Collect().histogram.sample_sum;
+  }
+  out.launches = count_of(mine.launches);
+  out.fallbacks = count_of(mine.fallbacks);
+  out.ooms = count_of(mine.ooms);
+  out.hedged = count_of(mine.hedged);
+  out.wrong_answers = count_of(mine.wrong_answers);
+  return out;
 }
 
 } // namespace engram

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engram/actors/answer.hpp"
+#include "engram/actors/figures.hpp"
 #include "engram/base/clock.hpp"
 #include "engram/base/error.hpp"
 #include "engram/base/ids.hpp"
@@ -87,10 +88,13 @@ public:
 
   /// Returns everything in Prometheus' text format, with the names of the tuning guide beside ours.
   std::string to_text(const snapshot& now);
+  /// Returns what was counted, as numbers.
+  pipeline_figures figures(const snapshot& now) const;
 
 private:
   void add_hedge_series(std::size_t gpu);
   void add_rare_series();
+  device_figures figures_of(std::size_t device) const;
 
   struct families;
   std::unique_ptr<prometheus::Registry> registry_;

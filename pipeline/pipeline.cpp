@@ -329,6 +329,11 @@ pipeline_counts pipeline::counts() const {
           .actor_restarts = core.actor_restarts};
 }
 
+pipeline_figures pipeline::figures() const {
+  const auto& core = impl_->core;
+  return core.numbers.figures(core.snapshot());
+}
+
 std::vector<pipeline_event> pipeline::events(std::uint64_t after) const {
   return impl_->core.events.after(after);
 }

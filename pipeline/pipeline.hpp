@@ -2,6 +2,7 @@
 
 #include "engram/actors/answer.hpp"
 #include "engram/actors/event_log.hpp"
+#include "engram/actors/figures.hpp"
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/datasets/dataset.hpp"
@@ -126,6 +127,8 @@ public:
   /// while `health` knows of nothing. Waits up to `patience` for its answer.
   bool responds(std::chrono::milliseconds patience) const;
   pipeline_counts counts() const;
+  /// Returns what the metrics count, as numbers, whether or not they are exported.
+  pipeline_figures figures() const;
   /// Returns the events with a number above `after`, oldest first; the last 1,000 are kept.
   std::vector<pipeline_event> events(std::uint64_t after = 0) const;
   /// Returns all metrics in Prometheus' text format.

@@ -2,6 +2,7 @@
 
 #include "engram/pipeline/pipeline.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <iterator>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -461,6 +463,55 @@ TEST(pipeline, metrics_have_our_names_and_the_guide_s) {
         "engram_gpu_launches_total", "batch_size_histogram_bucket",
         "engram_spreading_latency_bucket{le=\"100\"} 1", "engram_gpu_speedup_derived"})
     EXPECT_NE(text.find(name), std::string::npos) << name << "\n" << text;
+}
+
+TEST(pipeline, figures_are_what_the_metrics_say) {
+  auto options = simulated();
+  options.gpu.telemetry.telemetry_enabled = false; // they do not depend on it
+  const auto pipe = start(options);
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  for (std::size_t i = 0; i < 10; ++i)
+    ASSERT_TRUE(pipe->submit(nearest_to(rows, i)).get().ok());
+  auto wrong = nearest_to(rows, 0);
+  wrong.k = 0;
+  ASSERT_FALSE(pipe->submit(wrong).get().ok());
+
+  const auto figures = pipe->figures();
+  const auto& search = figures.operations[static_cast<std::size_t>(operation::search)];
+  EXPECT_EQ(search.answers[static_cast<std::size_t>(ec::none)], 10);
+  EXPECT_EQ(search.answers[static_cast<std::size_t>(ec::invalid_argument)], 1);
+  EXPECT_EQ(search.latency.buckets.size(), figures.second_bounds.size() + 1);
+  EXPECT_EQ(std::accumulate(search.latency.buckets.begin(), search.latency.buckets.end(), 0), 10);
+  EXPECT_EQ(search.batch_items.buckets.size(), figures.item_bounds.size() + 1);
+  EXPECT_GE(search.batch_items.sum, 10);
+  ASSERT_EQ(figures.devices.size(), 2);
+  std::uint64_t batches = 0, runs = 0;
+  for (const auto& device : figures.devices) {
+    batches = std::accumulate(device.batches.begin(), device.batches.end(), batches);
+    runs += device.runs;
+  }
+  EXPECT_EQ(batches, 10);
+  EXPECT_GT(runs, 0);
+  const auto& gpu = figures.devices[1];
+  EXPECT_EQ(gpu.name, "gpu0");
+  EXPECT_GT(gpu.speedup[static_cast<std::size_t>(operation::search)], 0);
+  EXPECT_EQ(gpu.speedup[static_cast<std::size_t>(operation::spread)], 0);
+  std::vector<std::string> actors;
+  for (const auto& actor : figures.actors)
+    actors.push_back(actor.name);
+  EXPECT_THAT(actors, testing::ElementsAre("ingest", "batcher", "router", "telemetry", "cpu_worker",
+                                           "gpu0_worker"));
+}
+
+TEST(pipeline, a_restart_shows_in_the_figures_of_its_actor) {
+  const auto pipe = start({});
+  const auto rows = some_vectors();
+  ASSERT_TRUE(pipe->publish("vectors", rows));
+  ASSERT_TRUE(pipe->arm_fault("actor.batcher=1*exit"));
+  ASSERT_TRUE(pipe->submit(nearest_to(rows, 1)).get().ok());
+  for (const auto& actor : pipe->figures().actors)
+    EXPECT_EQ(actor.restarts, actor.name == "batcher" ? 1 : 0) << actor.name;
 }
 
 TEST(pipeline, telemetry_that_is_switched_off_exports_nothing_but_keeps_the_breaker_working) {
