@@ -3,6 +3,7 @@
 #include "engram/app/daemon_log.hpp"
 #include "engram/app/signals.hpp"
 #include "engram/app/stored_datasets.hpp"
+#include "engram/service/dashboard/routes.hpp"
 #include "engram/service/http/inference_routes.hpp"
 #include "engram/service/http/routes.hpp"
 #include "engram/service/json_writer.hpp"
@@ -97,10 +98,12 @@ std::optional<int> daemon::open_pipeline() {
 std::optional<int> daemon::open_doors() {
   models_.emplace(*pipe_, options_.oip);
   actions_.emplace(*pipe_, controls());
+  dashboard_.emplace(*pipe_);
   auto listening =
       http_server::start(*pipe_, options_.server, [this](http_router& router, http_door& door) {
         add_inference_routes(router, door, *models_, options_.server.max_body_bytes);
         add_admin_routes(router, *pipe_, *actions_);
+        add_dashboard_routes(router, *dashboard_, options_.server);
       });
   if (!listening) return report_start_error(listening.error());
   server_ = std::move(*listening);

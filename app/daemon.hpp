@@ -5,6 +5,7 @@
 #include "engram/app/live_configuration.hpp"
 #include "engram/app/service_manager.hpp"
 #include "engram/service/admin/admin.hpp"
+#include "engram/service/dashboard/feed.hpp"
 #include "engram/service/grpc/grpc_server.hpp"
 #include "engram/service/http/http_server.hpp"
 #include "engram/service/oip/inference_server.hpp"
@@ -60,8 +61,9 @@ private:
   std::atomic<bool> drain_wanted_{false};
   std::atomic<bool> is_ready_{false};
   std::unique_ptr<pipeline> pipe_;
-  std::optional<inference_server> models_; ///< after pipe_, before the doors that ask it
-  std::optional<admin> actions_;           ///< the same
+  std::optional<inference_server> models_;  ///< after pipe_, before the doors that ask it
+  std::optional<admin> actions_;            ///< the same
+  std::optional<dashboard_feed> dashboard_; ///< after pipe_, before server_, which shows it
   std::unique_ptr<http_server> server_;
   std::unique_ptr<grpc_server> grpc_;   ///< null if server.grpc_enabled is false
   std::optional<event_printer> events_; ///< from when the door is open; after pipe_, which it reads

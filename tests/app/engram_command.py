@@ -77,11 +77,11 @@ class CommandTest(unittest.TestCase):
 
 
 class Daemon:
-    """`engram start` on a free port."""
+    """`engram start`, on a free port unless one is given."""
 
-    def __init__(self, store, *arguments, **variables):
+    def __init__(self, store, *arguments, port=0, **variables):
         self.process = subprocess.Popen(
-            [COMMAND, "start", "--port", "0", "--json", *map(str, arguments)], text=True,
+            [COMMAND, "start", "--port", str(port), "--json", *map(str, arguments)], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=clean_environment(ENGRAM_DATA_DIR=str(store), **variables))
         self.log = []
