@@ -118,9 +118,9 @@ void tell(dashboard_feed& feed, http_stream& out) {
 void add_dashboard_routes(http_router& router, dashboard_feed& feed,
                           const server_options& options) {
   router.add({"GET", "/", role::none, "the dashboard, a page for a browser",
-              [](const http_request& request) {
+              [](const http_request& asked) {
                 const asset page{"", embedded::dashboard_page_html, html};
-                return reply_with(page, request, page_headers);
+                return reply_with(page, asked, page_headers);
               }});
   const auto free = std::make_shared<seats>(std::clamp<std::size_t>(options.threads / 4, 1, 8));
   router.add({"GET", "/dashboard/events", role::query,
@@ -137,9 +137,9 @@ void add_dashboard_routes(http_router& router, dashboard_feed& feed,
                 reply.stream = [&feed, seat](http_stream& out) { tell(feed, out); };
                 return reply;
               }});
-  router.add(
-      {"GET", "/dashboard/{file}", role::none, "scripts, style and icon of the dashboard's page",
-       [](const http_request& request) { return part_named(request.parameters[0], request); }});
+  router.add({"GET", "/dashboard/{file}", role::none,
+              "scripts, style and icon of the dashboard's page",
+              [](const http_request& asked) { return part_named(asked.parameters[0], asked); }});
 }
 
 } // namespace engram

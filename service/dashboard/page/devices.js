@@ -80,8 +80,8 @@ export function showDevices() {
     const least = card.d === 0 ? "" : `at least ${percent(heard.hello.options.gpu_success_rate_threshold)}`;
     showFact(card.success, percent(device.success_rate), least);
     const speedups = bestSpeedup(device);
-    showFact(card.speedup, speedups.length ? `${speedups[0][0].toPrecision(2)} ×` : "–",
-      speedups.length ? speedups.map(([ratio, name]) => `${name} ${ratio.toPrecision(2)}`).join(", ") : "not known yet");
+    showFact(card.speedup, speedups.length ? `${times(speedups[0][0])} ×` : "–",
+      speedups.length ? speedups.map(([ratio, name]) => `${name} ${times(ratio)}`).join(", ") : "not known yet");
     showFact(card.run, device.runs ? timeText(device.run_seconds / device.runs) : "–", device.runs ? `mean of ${short(device.runs)}` : "none yet");
     showFact(card.trouble, short(device.fallbacks), troubles(device));
     showFact(card.resident, short(device.resident), device.resident === 1 ? "is resident" : "are resident");

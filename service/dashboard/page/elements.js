@@ -39,12 +39,14 @@ export function short(number) {
 
 export const rate = (number) => (number === 0 ? "0" : number < 10 ? number.toFixed(1) : short(Math.round(number)));
 
+export const times = (ratio) => (ratio < 9.95 ? ratio.toFixed(1) : short(Math.round(ratio)));
+
 /** Returns [number, unit] of a time in seconds. */
 export function time(seconds) {
   if (seconds == null) return ["–", ""];
   if (seconds < 1e-3) return [(seconds * 1e6).toFixed(0), "µs"];
-  if (seconds < 1) return [(seconds * 1e3).toPrecision(3).replace(/\.?0+$/, (zeros) => (zeros[0] === "." ? "" : zeros)), "ms"];
-  return [seconds.toPrecision(3), "s"];
+  if (seconds < 0.9995) return [(seconds * 1e3).toPrecision(3).replace(/\.?0+$/, (zeros) => (zeros[0] === "." ? "" : zeros)), "ms"];
+  return [seconds < 99.95 ? seconds.toPrecision(3) : seconds.toFixed(0), "s"];
 }
 export const timeText = (seconds) => time(seconds).join(" ").trim();
 
