@@ -1,6 +1,6 @@
 // A card for each device.
 
-import { byId, bytes, h, percent, say, short, timeText } from "./elements.js";
+import { byId, bytes, h, percent, say, short, timeText, times } from "./elements.js";
 import { heard } from "./heard.js";
 import { drawSpark, makeSpark } from "./spark.js";
 
