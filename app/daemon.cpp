@@ -26,6 +26,8 @@ using std::chrono::milliseconds;
 
 /// What answers take to be written once they are there.
 constexpr milliseconds writing_patience{2'000};
+/// A certificate that is valid for less is worth a warning.
+constexpr std::chrono::days renewal_time{14};
 /// So long the supervisor may take to show that it lives.
 constexpr milliseconds pulse_patience{500};
 
@@ -63,6 +65,7 @@ error of_failpoints(const error& why) {
 } // namespace
 
 int daemon::run() {
+  if (const auto failed = call_doorkeeper()) return *failed;
   if (const auto failed = open_pipeline()) return *failed;
   if (const auto failed = open_doors()) return *failed;
   if (const auto failed = load()) return *failed;
@@ -79,6 +82,25 @@ int daemon::run() {
 
 // -- beginning
 // -------------------------------------------------------------------------------------------
+
+/// Before anything that takes time: what is wrong with it is the configuration's fault.
+std::optional<int> daemon::call_doorkeeper() {
+  const auto now = std::chrono::system_clock::now();
+  auto called = doorkeeper::make(options_.server, now);
+  if (!called) return report_start_error(called.error());
+  keeper_ = std::move(*called);
+  if (const auto* tls = keeper_->tls(); tls && tls->expires_at - now < renewal_time) {
+    const auto left = std::chrono::ceil<std::chrono::days>(tls->expires_at - now);
+    spdlog::warn("server.tls_certificate: the certificate is valid for {} more days: renew it and "
+                 "start again",
+                 left.count());
+  }
+  if (options_.server.insecure && !is_loopback(options_.server.host))
+    spdlog::warn("server.insecure: other machines that reach {} are served without TLS or without "
+                 "being asked who they are",
+                 options_.server.host);
+  return std::nullopt;
+}
 
 std::optional<int> daemon::open_pipeline() {
   manager_.say("Opening the devices");
@@ -99,8 +121,8 @@ std::optional<int> daemon::open_doors() {
   models_.emplace(*pipe_, options_.oip);
   actions_.emplace(*pipe_, controls());
   dashboard_.emplace(*pipe_);
-  auto listening =
-      http_server::start(*pipe_, options_.server, [this](http_router& router, http_door& door) {
+  auto listening = http_server::start(
+      *pipe_, options_.server, *keeper_, [this](http_router& router, http_door& door) {
         add_inference_routes(router, door, *models_, options_.server.max_body_bytes);
         add_admin_routes(router, *pipe_, *actions_);
         add_dashboard_routes(router, *dashboard_, options_.server);
@@ -109,7 +131,7 @@ std::optional<int> daemon::open_doors() {
   server_ = std::move(*listening);
   server_->hold_readiness("loading");
   if (options_.server.grpc_enabled) {
-    auto grpc = grpc_server::start(*pipe_, *models_, options_.server, &*actions_);
+    auto grpc = grpc_server::start(*pipe_, *models_, options_.server, *keeper_, &*actions_);
     if (!grpc) return report_start_error(grpc.error());
     grpc_ = std::move(*grpc);
     grpc_->hold_readiness(true);
@@ -156,7 +178,7 @@ admin_controls daemon::controls() {
   admin_controls out;
   if (!options_.server.admin_api)
     out.closed = "server.admin_api is false";
-  else if (!is_loopback(options_.server.host))
+  else if (!is_loopback(options_.server.host) && options_.server.tokens_file.empty())
     out.closed =
         "server.host is not a loopback address, and without tokens everybody who reaches it "
         "could steer it";
@@ -244,7 +266,7 @@ void daemon::reload_on_signal() {
 result<std::vector<key_change>> daemon::reload() {
   const bool is_ready = is_ready_; // who reloads while it still loads is not ready after it
   if (is_ready) manager_.say_reloading();
-  auto changed = live_.reload(*pipe_);
+  auto changed = live_.reload(*pipe_, *keeper_);
   if (is_ready) manager_.say_ready(what_is_served());
   return changed;
 }

@@ -4,6 +4,7 @@
 #include "engram/app/event_printer.hpp"
 #include "engram/app/live_configuration.hpp"
 #include "engram/app/service_manager.hpp"
+#include "engram/service/access/doorkeeper.hpp"
 #include "engram/service/admin/admin.hpp"
 #include "engram/service/dashboard/feed.hpp"
 #include "engram/service/grpc/grpc_server.hpp"
@@ -31,6 +32,7 @@ public:
 
 private:
   // -- beginning --
+  std::optional<int> call_doorkeeper();
   std::optional<int> open_pipeline();
   std::optional<int> open_doors();
   std::optional<int> load();
@@ -60,6 +62,7 @@ private:
   bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
   std::atomic<bool> drain_wanted_{false};
   std::atomic<bool> is_ready_{false};
+  std::unique_ptr<doorkeeper> keeper_; ///< before the doors that ask it
   std::unique_ptr<pipeline> pipe_;
   std::optional<inference_server> models_;  ///< after pipe_, before the doors that ask it
   std::optional<admin> actions_;            ///< the same

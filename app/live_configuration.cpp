@@ -20,7 +20,7 @@ result<configuration> live_configuration::read(const common_options& common) {
   return config;
 }
 
-result<std::vector<key_change>> live_configuration::reload(pipeline& pipe) {
+result<std::vector<key_change>> live_configuration::reload(pipeline& pipe, doorkeeper& keeper) {
   const std::lock_guard lock{mutex_};
   const auto fresh = read(common_);
   if (!fresh) return fresh.error();
@@ -29,7 +29,10 @@ result<std::vector<key_change>> live_configuration::reload(pipeline& pipe) {
     stuck += (stuck.empty() ? "" : ", ") + key;
   if (!stuck.empty())
     return error{ec::invalid_argument, stuck + " cannot change without a restart"};
+  auto rules = doorkeeper::read_rules(fresh->values.server);
+  if (!rules) return rules.error();
   if (const auto taken = pipe.reload(fresh->values.pipeline); !taken) return taken.error();
+  keeper.access().use(std::move(*rules));
   return changes(std::exchange(values_, fresh->values), fresh->values);
 }
 

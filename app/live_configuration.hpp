@@ -3,6 +3,7 @@
 #include "engram/app/commands.hpp"
 #include "engram/config/load.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/access/doorkeeper.hpp"
 
 #include <mutex>
 #include <vector>
@@ -23,9 +24,9 @@ public:
     return values_;
   }
 
-  /// Reads it again and has `pipe` follow, whole or not at all; returns what has changed.
-  /// `invalid_argument` or `not_found` names what is wrong, or what needs a restart.
-  result<std::vector<key_change>> reload(pipeline& pipe);
+  /// Reads it again and has `pipe` and `keeper` follow, whole or not at all; returns what has
+  /// changed. `invalid_argument` or `not_found` names what is wrong, or what needs a restart.
+  result<std::vector<key_change>> reload(pipeline& pipe, doorkeeper& keeper);
 
 private:
   const common_options& common_;

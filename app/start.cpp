@@ -52,6 +52,9 @@ void add_start_command(CLI::App& app, common_options& common, int& exit_code) {
       ->add_option_function<std::string>("--grpc-port", flag("server.grpc_port"),
                                          "Port to listen on for gRPC; 0: any free one")
       ->type_name("PORT");
+  command->add_flag_callback(
+      "--insecure", [&common] { common.flags.emplace_back("server.insecure", "true"); },
+      "Serve other machines also without TLS, or without asking who they are");
   command
       ->add_option_function<std::string>(
           "--drain-timeout",

@@ -132,7 +132,7 @@ struct pipeline_options {
   fault_options faults;
 };
 
-/// [server]: the daemon's HTTP door.
+/// [server]: the daemon's doors, and who may come in.
 struct server_options {
   std::string host = "127.0.0.1";           ///< address to listen on
   std::uint16_t port = 8080;                ///< 0: any free port; 0..65535
@@ -142,6 +142,16 @@ struct server_options {
   std::uint64_t max_body_bytes = 64u << 20; ///< larger bodies are refused with 413; 1024..2^32
   bool admin_api = true; ///< serve the admin API; without tokens on a loopback address only
   double drain_timeout_ms = 10'000; ///< how long a stop waits for accepted requests; 0..3.6e6
+  std::string tls_certificate;      ///< PEM file: the certificate and those above it; "": no TLS
+  std::string tls_key;              ///< PEM file: its private key
+  std::string tls_client_ca;        ///< PEM file: whoever has no certificate of these is refused
+  std::string tokens_file; ///< who may do what: service/access/token_file.hpp; "": everybody
+  bool insecure = false;   ///< serve other machines without TLS, or without asking who they are
+  double client_requests_per_second = 0; ///< of one client in the long run; 0: any; 0..1e6
+  std::uint32_t client_burst = 0;        ///< at once; 0: those of one second; 0..1e6
+  std::uint32_t client_connections = 0;  ///< of one address; 0: 3/4 of `threads` if others wait;
+                                         ///< 0..65535
+  double slow_client_ms = 5'000; ///< a client that is slow for so long is cut off; 10..3.6e6
 };
 
 /// [oip]: the Open Inference Protocol on both doors.

@@ -117,7 +117,12 @@ int run(const settings& s) {
   server_options door;
   door.grpc_port = 0;
   engram::inference_server models{**pipe, {}};
-  auto server = engram::grpc_server::start(**pipe, models, door);
+  auto keeper = engram::doorkeeper::make(door, std::chrono::system_clock::now());
+  if (!keeper) {
+    std::fprintf(stderr, "bench_grpc: %s\n", keeper.error().message.c_str());
+    return 3;
+  }
+  auto server = engram::grpc_server::start(**pipe, models, door, **keeper);
   if (!server) {
     std::fprintf(stderr, "bench_grpc: %s\n", server.error().message.c_str());
     return 3;

@@ -45,8 +45,13 @@ template <class Body>
 grpc::ServerUnaryReactor* admin_service::serve(grpc::CallbackServerContext& context,
                                                std::string closed, std::string_view what,
                                                takes how_long, Body body) {
+  auto admitted = door_.admit(context, role::admin);
+  const admin_caller who{peer_text(context.peer()), std::move(admitted.identity)};
+  if (admitted.refusal) {
+    actions_.note_refusal(who, what, {ec::invalid_argument, admitted.refusal->error_message()});
+    return refuse(context, *admitted.refusal);
+  }
   auto* call = new admin_call(door_.calls(), context);
-  const auto who = caller_of(context);
   if (!closed.empty()) {
     actions_.note_refusal(who, what, {ec::invalid_argument, closed});
     call->Finish({grpc::StatusCode::PERMISSION_DENIED, "the admin API is closed: " + closed});

@@ -1,21 +1,39 @@
 #pragma once
 
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/access/doorkeeper.hpp"
 #include "engram/service/dataset_lookup.hpp"
 #include "engram/service/grpc/open_calls.hpp"
 
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+#include <grpcpp/support/status.h>
+
 #include <atomic>
+#include <optional>
+#include <string>
 
 namespace engram {
 
 /// What the services of the gRPC door share. Thread-safe; outlives their calls.
 class grpc_door {
 public:
-  explicit grpc_door(pipeline& pipe) : pipe_(pipe) {}
+  grpc_door(pipeline& pipe, doorkeeper& keeper) : pipe_(pipe), keeper_(keeper) {}
 
   pipeline& pipe() const noexcept { return pipe_; }
   label_finder& labels() noexcept { return labels_; }
   open_calls& calls() noexcept { return calls_; }
+  access_control& access() noexcept { return keeper_.access(); }
+
+  /// What came of asking whether a call may come in.
+  struct admission {
+    std::optional<grpc::Status> refusal = {}; ///< what to end the call with; nothing: it may go on
+    std::string client = {};   ///< whose further requests are charged; empty: nobody's
+    std::string identity = {}; ///< of the token or the certificate, where asked for one
+  };
+  /// Every call begins with this, before anything of it is looked at. A refusal says in the
+  /// trailing metadata when to come back, where that helps.
+  admission admit(grpc::CallbackServerContext& context, role needed);
 
   /// Returns true if requests are taken, and nobody says otherwise.
   bool is_ready() const { return !is_held_ && pipe_.health().ready; }
@@ -23,9 +41,21 @@ public:
 
 private:
   pipeline& pipe_;
+  doorkeeper& keeper_;
   label_finder labels_;
   open_calls calls_;
   std::atomic<bool> is_held_{false};
+};
+
+/// Ends a call that was not admitted.
+grpc::ServerUnaryReactor* refuse(grpc::CallbackServerContext& context, const grpc::Status& why);
+
+/// A stream that was not admitted.
+template <class Request, class Response>
+class refused_stream final : public grpc::ServerBidiReactor<Request, Response> {
+public:
+  explicit refused_stream(const grpc::Status& why) { this->Finish(why); }
+  void OnDone() override { delete this; }
 };
 
 } // namespace engram

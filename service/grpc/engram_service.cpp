@@ -81,6 +81,8 @@ engram_service::engram_service(grpc_door& door)
 template <class Request, class Response>
 grpc::ServerUnaryReactor* engram_service::serve(grpc::CallbackServerContext& context,
                                                 const Request& in, Response& out) {
+  if (const auto admitted = door_.admit(context, role::query); admitted.refusal)
+    return refuse(context, *admitted.refusal);
   auto* call = new unary_call<Request, Response>(door_.calls(), context, in, out);
   auto decoded = decoder_.decode(in, arena_allocator<Request, Response>::owner_of(context));
   if (decoded)
@@ -114,13 +116,18 @@ grpc::ServerUnaryReactor* engram_service::Spread(grpc::CallbackServerContext* co
 }
 
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-engram_service::Stream(grpc::CallbackServerContext*) {
-  return open_stream(door_, decoder_);
+engram_service::Stream(grpc::CallbackServerContext* context) {
+  auto admitted = door_.admit(*context, role::query);
+  if (admitted.refusal)
+    return new refused_stream<v1::StreamRequest, v1::StreamResponse>{*admitted.refusal};
+  return open_stream(door_, decoder_, std::move(admitted.client));
 }
 
 grpc::ServerUnaryReactor* engram_service::ListDatasets(grpc::CallbackServerContext* context,
                                                        const v1::ListDatasetsRequest*,
                                                        v1::ListDatasetsResponse* out) {
+  if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
+    return refuse(*context, *admitted.refusal);
   auto* reactor = context->DefaultReactor();
   encode(door_.pipe().datasets(), door_.pipe().health().devices, *out);
   reactor->Finish(grpc::Status::OK);

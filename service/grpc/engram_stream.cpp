@@ -4,12 +4,14 @@
 
 #include <google/protobuf/arena.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,8 +43,8 @@ struct place {
 class stream_call final : public grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>,
                           public open_stream_call {
 public:
-  stream_call(grpc_door& door, const grpc_decoder& decoder)
-      : calls_(door.calls()), pipe_(door.pipe()), decoder_(decoder) {
+  stream_call(grpc_door& door, const grpc_decoder& decoder, std::string client)
+      : door_(door), decoder_(decoder), client_(std::move(client)) {
     StartRead(in_.message);
   }
 
@@ -50,7 +52,7 @@ public:
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override {
-    calls_.remove(*this);
+    door_.calls().remove(*this);
     delete this;
   }
   void end() override;
@@ -69,6 +71,9 @@ private:
   void perform(const steps& due);
 
   void submit(const v1::Request& in, const std::shared_ptr<const void>& owner);
+  /// Decodes a request that its client may make now; else says why not, and how long to wait.
+  result<grpc_request> accept(const v1::Request& in, const std::shared_ptr<const void>& owner,
+                              std::uint32_t& retry_after);
   void take(std::uint32_t at, ticket taken);
   void answered(std::uint32_t at, const answer& given);
   std::uint32_t open_place();
@@ -76,14 +81,14 @@ private:
 
   // With the mutex held:
   v1::Response& next_response() { return *filling_.message->add_responses(); }
-  void fail(v1::Response& out, const error& why);
+  static void fail(v1::Response& out, const error& why, std::uint32_t retry_after);
   void encode_result(const place& from, const answer& given, v1::Response& out);
   /// Says what is due now: to write, to read on or to end the call.
   steps go_on();
 
-  open_calls& calls_;
-  pipeline& pipe_;
+  grpc_door& door_;
   const grpc_decoder& decoder_;
+  const std::string client_;
   arena_message<v1::StreamRequest> in_;
 
   std::mutex mutex_;
@@ -129,15 +134,29 @@ void stream_call::OnReadDone(bool ok) {
   perform(due);
 }
 
-void stream_call::submit(const v1::Request& in, const std::shared_ptr<const void>& owner) {
+result<grpc_request> stream_call::accept(const v1::Request& in,
+                                         const std::shared_ptr<const void>& owner,
+                                         std::uint32_t& retry_after) {
+  if (const auto wait = door_.access().charge(client_)) {
+    const auto whole = std::chrono::ceil<std::chrono::milliseconds>(*wait);
+    retry_after = static_cast<std::uint32_t>(whole.count());
+    return error{ec::overloaded, std::string{too_many_requests}};
+  }
   auto decoded = decoder_.decode(in, owner);
+  if (!decoded) retry_after = retry_after_ms(decoded.error().code);
+  return decoded;
+}
+
+void stream_call::submit(const v1::Request& in, const std::shared_ptr<const void>& owner) {
+  std::uint32_t retry_after = 0;
+  auto decoded = accept(in, owner, retry_after);
   std::uint32_t at = 0;
   {
     const std::lock_guard lock{mutex_};
     if (!decoded) {
       auto& out = next_response();
       out.set_id(in.id());
-      fail(out, decoded.error());
+      fail(out, decoded.error(), retry_after);
       --in_flight_;
       return;
     }
@@ -149,8 +168,8 @@ void stream_call::submit(const v1::Request& in, const std::shared_ptr<const void
     if (mine.data && in.has_score())
       mine.ids.assign(in.score().ids().begin(), in.score().ids().end());
   }
-  take(at, pipe_.submit(std::move(decoded->what),
-                        [this, at](const answer& given) { answered(at, given); }));
+  take(at, door_.pipe().submit(std::move(decoded->what),
+                               [this, at](const answer& given) { answered(at, given); }));
 }
 
 void stream_call::take(std::uint32_t at, ticket taken) {
@@ -179,7 +198,7 @@ void stream_call::answered(std::uint32_t at, const answer& given) {
     if (given.ok())
       encode_result(mine, given, out);
     else
-      fail(out, given.failure);
+      fail(out, given.failure, retry_after_ms(given.failure.code));
     mine.is_answered = true;
     if (mine.is_submitted) free_place(at);
     --in_flight_;
@@ -203,12 +222,12 @@ void stream_call::free_place(std::uint32_t at) {
   free_places_.push_back(at);
 }
 
-void stream_call::fail(v1::Response& out, const error& why) {
+void stream_call::fail(v1::Response& out, const error& why, std::uint32_t retry_after) {
   auto& to = *out.mutable_error();
   to.set_status(grpc_code(why.code));
   to.set_code(std::string{to_string(why.code)});
   to.set_message(why.message);
-  to.set_retry_after_ms(retry_after_ms(why.code));
+  to.set_retry_after_ms(retry_after);
 }
 
 void stream_call::encode_result(const place& from, const answer& given, v1::Response& out) {
@@ -304,8 +323,8 @@ void stream_call::OnCancel() {
 } // namespace
 
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-open_stream(grpc_door& door, const grpc_decoder& decoder) {
-  auto* call = new stream_call{door, decoder};
+open_stream(grpc_door& door, const grpc_decoder& decoder, std::string client) {
+  auto* call = new stream_call{door, decoder, std::move(client)};
   door.calls().add(*call);
   return call;
 }

@@ -6,10 +6,13 @@
 #include <engram.pb.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <string>
+
 namespace engram {
 
-/// Serves one call of engram.v1.Engram/Stream. It frees itself; `door` and `decoder` outlive it.
+/// Serves one call of engram.v1.Engram/Stream, whose requests are `client`'s. It frees itself;
+/// `door` and `decoder` outlive it.
 grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-open_stream(grpc_door& door, const grpc_decoder& decoder);
+open_stream(grpc_door& door, const grpc_decoder& decoder, std::string client);
 
 } // namespace engram

@@ -8,6 +8,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -38,11 +39,22 @@ void enable_plugins() {
   static_cast<void>(done);
 }
 
+/// Returns how the server proves who it is, and what it asks of its clients.
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const tls_files* tls) {
+  if (!tls) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options{
+      tls->client_ca.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                             : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY};
+  options.pem_root_certs = tls->client_ca;
+  options.pem_key_cert_pairs.push_back({tls->key, tls->certificate});
+  return grpc::SslServerCredentials(options);
+}
+
 } // namespace
 
 struct grpc_server::impl {
-  impl(pipeline& pipe, inference_server& models, admin* actions)
-      : door(pipe), engram(door), inference(door, models) {
+  impl(pipeline& pipe, inference_server& models, doorkeeper& keeper, admin* actions)
+      : door(pipe, keeper), engram(door), inference(door, models) {
     if (actions) steering.emplace(door, *actions);
   }
 
@@ -73,17 +85,17 @@ grpc_server::grpc_server() = default;
 
 result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inference_server& models,
                                                         const server_options& options,
-                                                        admin* actions) {
+                                                        doorkeeper& keeper, admin* actions) {
   // gRPC's own complaint about an address goes to its log only.
   auto address = usable_listen_address(options.host, options.grpc_port);
   if (!address) return address.error();
   enable_plugins();
 
   std::unique_ptr<grpc_server> started{new grpc_server};
-  started->impl_ = std::make_unique<impl>(pipe, models, actions);
+  started->impl_ = std::make_unique<impl>(pipe, models, keeper, actions);
   auto& self = *started->impl_;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(*address, grpc::InsecureServerCredentials(), &self.port);
+  builder.AddListeningPort(*address, credentials_of(keeper.tls()), &self.port);
   builder.RegisterService(&self.engram);
   builder.RegisterService(&self.inference);
   if (self.steering) builder.RegisterService(&*self.steering);

@@ -3,6 +3,7 @@
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/access/doorkeeper.hpp"
 #include "engram/service/admin/admin.hpp"
 #include "engram/service/oip/inference_server.hpp"
 
@@ -14,14 +15,14 @@
 namespace engram {
 
 /// The daemon's gRPC door onto a pipeline: engram.v1.Engram and Admin, the Open Inference Protocol,
-/// health (grpc.health.v1) and reflection. Thread-safe.
+/// health (grpc.health.v1) and reflection, which are open to whoever gets through TLS. Thread-safe.
 class grpc_server {
 public:
   /// Listens and serves; all of them must outlive it. Without `actions` there is no
   /// engram.v1.Admin. `unavailable` when the address cannot be had.
   static result<std::unique_ptr<grpc_server>> start(pipeline& pipe, inference_server& models,
                                                     const server_options& options,
-                                                    admin* actions = nullptr);
+                                                    doorkeeper& keeper, admin* actions = nullptr);
   /// Stops as `stop(0)` does, unless stopped before.
   ~grpc_server();
   grpc_server(const grpc_server&) = delete;

@@ -49,7 +49,9 @@ inference_service::inference_service(grpc_door& door, inference_server& server)
 
 template <class Body>
 grpc::ServerUnaryReactor* inference_service::serve(grpc::CallbackServerContext& context,
-                                                   const Body& body) {
+                                                   role needed, const Body& body) {
+  if (const auto admitted = door_.admit(context, needed); admitted.refusal)
+    return refuse(context, *admitted.refusal);
   auto* reactor = context.DefaultReactor();
   const result<void> done = body();
   reactor->Finish(done ? grpc::Status::OK : fail_call(context, done.error()));
@@ -59,7 +61,7 @@ grpc::ServerUnaryReactor* inference_service::serve(grpc::CallbackServerContext& 
 grpc::ServerUnaryReactor* inference_service::ServerLive(grpc::CallbackServerContext* context,
                                                         const inference::ServerLiveRequest*,
                                                         inference::ServerLiveResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::none, [&]() -> result<void> {
     out->set_live(door_.pipe().health().live);
     return {};
   });
@@ -68,7 +70,7 @@ grpc::ServerUnaryReactor* inference_service::ServerLive(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* inference_service::ServerReady(grpc::CallbackServerContext* context,
                                                          const inference::ServerReadyRequest*,
                                                          inference::ServerReadyResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::none, [&]() -> result<void> {
     out->set_ready(door_.is_ready());
     return {};
   });
@@ -77,7 +79,7 @@ grpc::ServerUnaryReactor* inference_service::ServerReady(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* inference_service::ModelReady(grpc::CallbackServerContext* context,
                                                         const inference::ModelReadyRequest* in,
                                                         inference::ModelReadyResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     const auto model = find_model(door_.pipe(), in->name(), in->version());
     out->set_ready(door_.is_ready() && model);
     return {};
@@ -88,7 +90,7 @@ grpc::ServerUnaryReactor*
 inference_service::ServerMetadata(grpc::CallbackServerContext* context,
                                   const inference::ServerMetadataRequest*,
                                   inference::ServerMetadataResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     out->set_name("engram");
     out->set_version(ENGRAM_VERSION);
     for (auto& each : server_.extensions())
@@ -101,7 +103,7 @@ grpc::ServerUnaryReactor*
 inference_service::ModelMetadata(grpc::CallbackServerContext* context,
                                  const inference::ModelMetadataRequest* in,
                                  inference::ModelMetadataResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     const auto model = find_model(door_.pipe(), in->name(), in->version());
     if (!model) return model.error();
     encode_metadata(*model, *out);
@@ -112,6 +114,8 @@ inference_service::ModelMetadata(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerContext* context,
                                                         const inference::ModelInferRequest* in,
                                                         inference::ModelInferResponse* out) {
+  if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
+    return refuse(*context, *admitted.refusal);
   auto* call = new infer_call(door_.calls(), *context, *out);
   auto decoded = decode_inference(*in, decltype(messages_)::owner_of(*context), server_.regions());
   if (decoded) {
@@ -126,14 +130,18 @@ grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerCont
 }
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-inference_service::ModelStreamInfer(grpc::CallbackServerContext*) {
-  return open_inference_stream(door_.calls(), server_);
+inference_service::ModelStreamInfer(grpc::CallbackServerContext* context) {
+  auto admitted = door_.admit(*context, role::query);
+  if (admitted.refusal)
+    return new refused_stream<inference::ModelInferRequest, inference::ModelStreamInferResponse>{
+        *admitted.refusal};
+  return open_inference_stream(door_, server_, std::move(admitted.client));
 }
 
 grpc::ServerUnaryReactor* inference_service::ModelConfig(grpc::CallbackServerContext* context,
                                                          const inference::ModelConfigRequest* in,
                                                          inference::ModelConfigResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     const auto model = find_model(door_.pipe(), in->name(), in->version());
     if (!model) return model.error();
     encode_config(*model, *out->mutable_config());
@@ -145,7 +153,7 @@ grpc::ServerUnaryReactor*
 inference_service::ModelStatistics(grpc::CallbackServerContext* context,
                                    const inference::ModelStatisticsRequest* in,
                                    inference::ModelStatisticsResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     const auto models = models_named(door_.pipe(), in->name(), in->version());
     if (!models) return models.error();
     for (const auto& each : *models)
@@ -158,7 +166,7 @@ grpc::ServerUnaryReactor*
 inference_service::RepositoryIndex(grpc::CallbackServerContext* context,
                                    const inference::RepositoryIndexRequest*,
                                    inference::RepositoryIndexResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     for (const auto& each : models_of(door_.pipe())) { // all of them are ready
       auto& to = *out->add_models();
       to.set_name(each.name);
@@ -173,7 +181,7 @@ grpc::ServerUnaryReactor*
 inference_service::SystemSharedMemoryStatus(grpc::CallbackServerContext* context,
                                             const inference::SystemSharedMemoryStatusRequest* in,
                                             inference::SystemSharedMemoryStatusResponse* out) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     const auto regions = server_.regions().list(in->name());
     if (!regions) return regions.error();
     for (const auto& each : *regions) {
@@ -190,7 +198,7 @@ inference_service::SystemSharedMemoryStatus(grpc::CallbackServerContext* context
 grpc::ServerUnaryReactor* inference_service::SystemSharedMemoryRegister(
     grpc::CallbackServerContext* context, const inference::SystemSharedMemoryRegisterRequest* in,
     inference::SystemSharedMemoryRegisterResponse*) {
-  return serve(*context, [&] {
+  return serve(*context, role::query, [&] {
     return server_.regions().add({in->name(), in->key(), in->offset(), in->byte_size()});
   });
 }
@@ -198,14 +206,14 @@ grpc::ServerUnaryReactor* inference_service::SystemSharedMemoryRegister(
 grpc::ServerUnaryReactor* inference_service::SystemSharedMemoryUnregister(
     grpc::CallbackServerContext* context, const inference::SystemSharedMemoryUnregisterRequest* in,
     inference::SystemSharedMemoryUnregisterResponse*) {
-  return serve(*context, [&] { return server_.regions().remove(in->name()); });
+  return serve(*context, role::query, [&] { return server_.regions().remove(in->name()); });
 }
 
 grpc::ServerUnaryReactor*
 inference_service::CudaSharedMemoryStatus(grpc::CallbackServerContext* context,
                                           const inference::CudaSharedMemoryStatusRequest* in,
                                           inference::CudaSharedMemoryStatusResponse*) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     return in->name().empty() ? result<void>{} : no_cuda_regions();
   });
 }
@@ -214,13 +222,13 @@ grpc::ServerUnaryReactor*
 inference_service::CudaSharedMemoryRegister(grpc::CallbackServerContext* context,
                                             const inference::CudaSharedMemoryRegisterRequest*,
                                             inference::CudaSharedMemoryRegisterResponse*) {
-  return serve(*context, []() -> result<void> { return no_cuda_regions(); });
+  return serve(*context, role::query, []() -> result<void> { return no_cuda_regions(); });
 }
 
 grpc::ServerUnaryReactor* inference_service::CudaSharedMemoryUnregister(
     grpc::CallbackServerContext* context, const inference::CudaSharedMemoryUnregisterRequest* in,
     inference::CudaSharedMemoryUnregisterResponse*) {
-  return serve(*context, [&]() -> result<void> {
+  return serve(*context, role::query, [&]() -> result<void> {
     return in->name().empty() ? result<void>{} : no_cuda_regions();
   });
 }

@@ -39,9 +39,10 @@ public:
   ModelStreamInfer(grpc::CallbackServerContext* context) override;
 
 private:
-  /// Ends a call with what `body` returns.
+  /// Ends a call that needs `needed` with what `body` returns.
   template <class Body>
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, const Body& body);
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext& context, role needed,
+                                  const Body& body);
 
   grpc_door& door_;
   inference_server& server_;

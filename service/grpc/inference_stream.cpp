@@ -33,7 +33,8 @@ class inference_stream final : public grpc::ServerBidiReactor<inference::ModelIn
                                                               inference::ModelStreamInferResponse>,
                                public open_stream_call {
 public:
-  inference_stream(open_calls& calls, inference_server& server) : calls_(calls), server_(server) {
+  inference_stream(grpc_door& door, inference_server& server, std::string client)
+      : door_(door), server_(server), client_(std::move(client)) {
     StartRead(reading_->in);
   }
 
@@ -41,7 +42,7 @@ public:
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override {
-    calls_.remove(*this);
+    door_.calls().remove(*this);
     delete this;
   }
   void end() override;
@@ -63,8 +64,9 @@ private:
   /// With the mutex held: says what is due now.
   steps go_on();
 
-  open_calls& calls_;
+  grpc_door& door_;
   inference_server& server_;
+  const std::string client_;
   pending_ptr reading_ = std::make_shared<pending_inference>();
 
   std::mutex mutex_;
@@ -108,6 +110,10 @@ void inference_stream::OnReadDone(bool ok) {
 }
 
 void inference_stream::submit(const pending_ptr& mine) {
+  if (door_.access().charge(client_)) {
+    answered(mine, error{ec::overloaded, std::string{too_many_requests}});
+    return;
+  }
   auto decoded = decode_inference(*mine->in, mine->arena, server_.regions());
   if (!decoded) {
     answered(mine, decoded.error());
@@ -216,9 +222,9 @@ void inference_stream::OnCancel() {
 } // namespace
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-open_inference_stream(open_calls& calls, inference_server& server) {
-  auto* call = new inference_stream{calls, server};
-  calls.add(*call);
+open_inference_stream(grpc_door& door, inference_server& server, std::string client) {
+  auto* call = new inference_stream{door, server, std::move(client)};
+  door.calls().add(*call);
   return call;
 }
 

@@ -1,5 +1,8 @@
 #include "engram/service/grpc/peer.hpp"
 
+#include <grpc/grpc_security_constants.h>
+
+#include <algorithm>
 #include <array>
 
 namespace engram {
@@ -23,12 +26,18 @@ std::string peer_text(std::string_view peer) {
   return out;
 }
 
-admin_caller caller_of(const grpc::CallbackServerContext& context) {
-  admin_caller out{peer_text(context.peer()), {}};
-  if (const auto proof = context.auth_context(); proof && proof->IsPeerAuthenticated())
-    for (const auto& name : proof->GetPeerIdentity())
-      out.identity += (out.identity.empty() ? "" : ", ") + std::string{name.data(), name.size()};
-  return out;
+std::string peer_address(std::string_view peer) {
+  std::string text = peer_text(peer);
+  text.erase(std::min(text.rfind(':'), text.size()));
+  const bool is_in_brackets = text.starts_with('[') && text.ends_with(']');
+  return is_in_brackets ? text.substr(1, text.size() - 2) : text;
+}
+
+std::string certificate_name(const grpc::CallbackServerContext& context) {
+  const auto proof = context.auth_context();
+  if (!proof || !proof->IsPeerAuthenticated()) return {};
+  const auto names = proof->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
+  return names.empty() ? std::string{} : std::string{names[0].data(), names[0].size()};
 }
 
 } // namespace engram

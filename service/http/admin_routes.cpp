@@ -13,7 +13,7 @@ namespace engram {
 namespace {
 
 admin_caller caller_of(const http_request& in) {
-  return {std::string{in.peer.address}, std::string{in.peer.certificate_subject}};
+  return {std::string{in.peer.address}, std::string{in.peer.identity}};
 }
 
 http_reply closed_reply(const http_request& in, const std::string& why) {

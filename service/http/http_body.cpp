@@ -6,9 +6,20 @@
 
 namespace engram {
 
+namespace {
+
+/// As `mg_read`, but the client has no longer than the connection watch allows.
+int read_in_time(mg_connection* connection, connection_watch::serving& served, void* to,
+                 std::size_t size) {
+  const connection_watch::waiting limited{served, connection_watch::waiting::direction::sending};
+  return mg_read(connection, to, size);
+}
+
+} // namespace
+
 http_body::int_type http_body::underflow() {
   if (too_large_ || broken_ || finished_) return traits_type::eof();
-  const int count = mg_read(connection_, buffer_.data(), buffer_.size());
+  const int count = read_in_time(connection_, served_, buffer_.data(), buffer_.size());
   broken_ = count < 0 || clock_.now() > due_;
   finished_ = count == 0 && !broken_;
   if (count <= 0 || broken_) return traits_type::eof();
@@ -19,11 +30,12 @@ http_body::int_type http_body::underflow() {
   return traits_type::to_int_type(*gptr());
 }
 
-void drop_rest_of_body(mg_connection* connection, const clock_source& clock, duration patience) {
-  constexpr std::size_t size = std::size_t{256} * 1024;
+void drop_rest_of_body(mg_connection* connection, connection_watch::serving& served,
+                       const clock_source& clock, duration patience) {
+  constexpr std::size_t size = std::size_t{64} * 1024;
   const auto buffer = std::make_unique<char[]>(size);
   const time_point due = clock.now() + patience;
-  while (mg_read(connection, buffer.get(), size) > 0 && clock.now() < due) {
+  while (read_in_time(connection, served, buffer.get(), size) > 0 && clock.now() < due) {
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engram/base/clock.hpp"
+#include "engram/service/http/connection_watch.hpp"
 
 #include <array>
 #include <cstdint>
@@ -14,9 +15,10 @@ namespace engram {
 /// of bytes or of time, or where the connection broke.
 class http_body final : public std::streambuf {
 public:
-  http_body(mg_connection* connection, std::uint64_t limit, const clock_source& clock,
-            duration patience)
-      : connection_(connection), limit_(limit), clock_(clock), due_(clock.now() + patience) {}
+  http_body(mg_connection* connection, connection_watch::serving& served, std::uint64_t limit,
+            const clock_source& clock, duration patience)
+      : connection_(connection), served_(served), limit_(limit), clock_(clock),
+        due_(clock.now() + patience) {}
 
   /// The body has more bytes than the limit.
   bool is_too_large() const noexcept { return too_large_; }
@@ -30,6 +32,7 @@ protected:
 
 private:
   mg_connection* connection_;
+  connection_watch::serving& served_;
   std::uint64_t limit_;
   const clock_source& clock_;
   time_point due_;
@@ -42,6 +45,7 @@ private:
 
 /// Reads and drops what the client still sends, for as long as `patience`. Closing a connection
 /// with unread data resets it, and the reset can overtake the answer that says why.
-void drop_rest_of_body(mg_connection* connection, const clock_source& clock, duration patience);
+void drop_rest_of_body(mg_connection* connection, connection_watch::serving& served,
+                       const clock_source& clock, duration patience);
 
 } // namespace engram

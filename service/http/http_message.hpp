@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <optional>
@@ -15,8 +16,10 @@ namespace engram {
 
 /// Who sent a request, as far as the connection tells.
 struct http_peer {
-  std::string_view address;             ///< in numbers: "127.0.0.1"
+  std::string_view address; ///< in numbers: "127.0.0.1"
+  std::uint16_t port = 0;
   std::string_view certificate_subject; ///< empty without a client certificate
+  std::string_view identity; ///< name of the token or of the certificate; empty where none matters
 };
 
 /// A request on its way to a handler. All views live as long as the handler runs.

@@ -1,7 +1,10 @@
 #include "engram/service/http/http_server.hpp"
 
 #include "engram/base/clock.hpp"
+#include "engram/service/access/tls_context.hpp"
+#include "engram/service/http/admission.hpp"
 #include "engram/service/http/compression.hpp"
+#include "engram/service/http/connection_watch.hpp"
 #include "engram/service/http/http_body.hpp"
 #include "engram/service/http/http_door.hpp"
 #include "engram/service/http/http_writing.hpp"
@@ -12,6 +15,7 @@
 #include <civetweb.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <exception>
@@ -81,32 +85,54 @@ http_request request_on(const mg_connection* connection, std::string_view id) {
   out.query = text_or_nothing(info->query_string);
   out.id = id;
   out.peer.address = info->remote_addr;
+  out.peer.port = static_cast<std::uint16_t>(info->remote_port);
   if (info->client_cert) out.peer.certificate_subject = text_or_nothing(info->client_cert->subject);
   out.header = [connection](const char* name) { return header(connection, name); };
   return out;
 }
 
+/// Makes CivetWeb ready for TLS, once in a process.
+result<void> enable_tls() {
+  static const result<void> done = []() -> result<void> {
+    if (auto known = make_openssl_known_to_civetweb(); !known) return known;
+    if ((mg_init_library(MG_FEATURES_TLS) & MG_FEATURES_TLS) == 0)
+      return error{ec::unavailable,
+                   "TLS cannot be had over HTTP: CivetWeb does not find in OpenSSL "
+                   "what it needs"};
+    return {};
+  }();
+  return done;
+}
+
 } // namespace
 
 struct http_server::impl {
-  impl(pipeline& pipe, std::uint64_t max_body)
-      : door(pipe), faults(pipe.http_faults()), max_body_bytes(max_body) {}
+  impl(pipeline& pipe, std::uint64_t max_body, doorkeeper& who_may_enter)
+      : door(pipe), keeper(who_may_enter), faults(pipe.http_faults()), max_body_bytes(max_body) {}
 
   int on_request(mg_connection* connection);
   bool is_stopped_by(fault_point& site);
+  void bound_streams(http_reply& reply);
   http_reply no_route(const error& why, std::string_view path) const;
-  http_reply reply_to(mg_connection* connection, http_request& in, const http_router::match& match,
-                      bool& is_body_left);
-  http_reply serve_with_body(mg_connection* connection, http_request& in, const http_route& route,
-                             const framing& body_framing, bool& is_body_left);
-  void stream(mg_connection* connection, const http_reply& reply, const answer_frame& frame);
+  http_reply admit_and_reply(mg_connection* connection, connection_watch::serving& served,
+                             http_request& in, const http_router::match& match, bool& is_body_left);
+  http_reply reply_to(mg_connection* connection, connection_watch::serving& served,
+                      http_request& in, const http_router::match& match, bool& is_body_left);
+  http_reply serve_with_body(mg_connection* connection, connection_watch::serving& served,
+                             http_request& in, const http_route& route, const framing& body_framing,
+                             bool& is_body_left);
+  void stream(mg_connection* connection, connection_watch::serving& served, const http_reply& reply,
+              const answer_frame& frame);
 
   http_door door;
   http_router router;
+  doorkeeper& keeper;
+  std::optional<tls_context> tls; ///< outlives `context`
   const pipeline::door_faults faults;
   std::uint64_t max_body_bytes;
   request_ids ids;
   steady_clock_source clock;
+  connection_watch watch{clock};
   mg_context* context = nullptr;
   std::string host;
   std::uint16_t port = 0;
@@ -115,6 +141,8 @@ struct http_server::impl {
   std::condition_variable became_idle;
   std::condition_variable became_ending;
   std::size_t active = 0;
+  std::size_t streams = 0; ///< of those, answers without an end
+  std::size_t most_streams = 1;
   bool is_ending = false;      ///< answers without an end are to end
   std::optional<bool> stopped; ///< what `stop` returned
 };
@@ -126,6 +154,7 @@ int http_server::impl::on_request(mg_connection* connection) {
   }
   const std::string id = ids.accept(header(connection, "X-Request-Id"));
   http_request in = request_on(connection, id);
+  connection_watch::serving served{watch, in.peer.address, in.peer.port};
   const auto body = framing_of(connection);
   bool is_body_left = body.chunked || body.length.value_or(0) > 0;
   const auto match = router.find(in.method, in.path);
@@ -136,9 +165,10 @@ int http_server::impl::on_request(mg_connection* connection) {
     reply = error_reply(
         {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
   else if (match)
-    reply = reply_to(connection, in, *match, is_body_left);
+    reply = admit_and_reply(connection, served, in, *match, is_body_left);
   else
     reply = no_route(match.error(), in.path);
+  bound_streams(reply);
   const bool is_cut = !is_spared && is_stopped_by(faults.send);
 
   answer_frame frame{in.path, id, in.header("Accept-Encoding")};
@@ -146,17 +176,19 @@ int http_server::impl::on_request(mg_connection* connection) {
   frame.keep_alive = !is_cut && !is_body_left && !reply.stream && wants_keep_alive(connection);
   if (!frame.keep_alive) mg_disable_connection_keep_alive(connection);
   const int status = reply.status;
+  const bool is_stream = static_cast<bool>(reply.stream);
   if (!is_cut && reply.stream)
-    stream(connection, reply, frame);
+    stream(connection, served, reply, frame);
   else if (!is_cut)
-    write_reply(connection, std::move(reply), frame);
+    write_reply(connection, std::move(reply), frame, &served);
   {
     const std::lock_guard lock{mutex};
+    streams -= is_stream ? 1 : 0;
     if (--active == 0) became_idle.notify_all();
   }
   // A client that waits for "100 Continue" has not sent anything to drop.
   if (!is_cut && is_body_left && in.header("Expect").empty())
-    drop_rest_of_body(connection, clock, longest_drop_time);
+    drop_rest_of_body(connection, served, clock, longest_drop_time);
   return status;
 }
 
@@ -166,6 +198,18 @@ http_reply http_server::impl::no_route(const error& why, std::string_view path) 
   auto reply = error_reply(405, why);
   reply.headers = "Allow: " + router.methods_of(path) + "\r\n";
   return reply;
+}
+
+/// Counts an answer without an end, or refuses it: each keeps a thread from others.
+void http_server::impl::bound_streams(http_reply& reply) {
+  if (!reply.stream) return;
+  const std::lock_guard lock{mutex};
+  if (streams < most_streams) {
+    ++streams;
+    return;
+  }
+  reply = error_reply(503, {ec::overloaded, "as many clients follow events as may, a quarter of "
+                                            "server.threads: try again later"});
 }
 
 /// Makes the trouble that `site` is armed with; returns true if the request ends there.
@@ -178,8 +222,18 @@ bool http_server::impl::is_stopped_by(fault_point& site) {
   return action.what == fault_action::kind::fail;
 }
 
-http_reply http_server::impl::reply_to(mg_connection* connection, http_request& in,
-                                       const http_router::match& match, bool& is_body_left) {
+http_reply http_server::impl::admit_and_reply(mg_connection* connection,
+                                              connection_watch::serving& served, http_request& in,
+                                              const http_router::match& match, bool& is_body_left) {
+  auto admitted = admit(keeper.access(), in, match.route->needs);
+  if (admitted.refusal) return std::move(*admitted.refusal);
+  in.peer.identity = admitted.identity;
+  return reply_to(connection, served, in, match, is_body_left);
+}
+
+http_reply http_server::impl::reply_to(mg_connection* connection, connection_watch::serving& served,
+                                       http_request& in, const http_router::match& match,
+                                       bool& is_body_left) {
   in.parameters = match.parameters;
   const auto body = framing_of(connection);
   try {
@@ -192,7 +246,7 @@ http_reply http_server::impl::reply_to(mg_connection* connection, http_request& 
     if (!body.chunked && !body.length)
       return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
     if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
-    return serve_with_body(connection, in, *match.route, body, is_body_left);
+    return serve_with_body(connection, served, in, *match.route, body, is_body_left);
   } catch (const std::bad_alloc&) {
     return error_reply(
         {ec::resource_exhausted, "no memory for this request: ask for less at once"});
@@ -201,7 +255,8 @@ http_reply http_server::impl::reply_to(mg_connection* connection, http_request& 
   }
 }
 
-http_reply http_server::impl::serve_with_body(mg_connection* connection, http_request& in,
+http_reply http_server::impl::serve_with_body(mg_connection* connection,
+                                              connection_watch::serving& served, http_request& in,
                                               const http_route& route, const framing& body_framing,
                                               bool& is_body_left) {
   const auto coding_name = in.header("Content-Encoding");
@@ -214,7 +269,7 @@ http_reply http_server::impl::serve_with_body(mg_connection* connection, http_re
   if (equals_ignoring_case(in.header("Expect"), "100-continue"))
     mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
 
-  http_body raw{connection, max_body_bytes, clock, longest_body_time};
+  http_body raw{connection, served, max_body_bytes, clock, longest_body_time};
   std::optional<inflated_body> inflated;
   if (is_coded) inflated.emplace(raw, max_body_bytes);
   std::istream stream{inflated ? static_cast<std::streambuf*>(&*inflated) : &raw};
@@ -239,10 +294,12 @@ class chunked_stream final : public http_stream {
 public:
   using waiter = std::function<bool(duration)>;
 
-  chunked_stream(mg_connection* connection, waiter wait_until_ending)
-      : connection_(connection), wait_(std::move(wait_until_ending)) {}
+  chunked_stream(mg_connection* connection, connection_watch::serving& served,
+                 waiter wait_until_ending)
+      : connection_(connection), served_(served), wait_(std::move(wait_until_ending)) {}
 
   bool write(std::string_view bytes) override {
+    const connection_watch::waiting limited{served_, connection_watch::waiting::direction::taking};
     return bytes.empty() ||
            mg_send_chunk(connection_, bytes.data(), static_cast<unsigned>(bytes.size())) > 0;
   }
@@ -250,16 +307,17 @@ public:
 
 private:
   mg_connection* connection_;
+  connection_watch::serving& served_;
   waiter wait_;
 };
 
 } // namespace
 
-void http_server::impl::stream(mg_connection* connection, const http_reply& reply,
-                               const answer_frame& frame) {
+void http_server::impl::stream(mg_connection* connection, connection_watch::serving& served,
+                               const http_reply& reply, const answer_frame& frame) {
   write_stream_head(connection, reply, frame);
   if (!frame.with_body) return;
-  chunked_stream out{connection, [this](duration time) {
+  chunked_stream out{connection, served, [this](duration time) {
                        std::unique_lock lock{mutex};
                        return !became_ending.wait_for(lock, time, [this] { return is_ending; });
                      }};
@@ -270,15 +328,16 @@ void http_server::impl::stream(mg_connection* connection, const http_reply& repl
 http_server::http_server() = default;
 
 result<std::unique_ptr<http_server>>
-http_server::start(pipeline& pipe, const server_options& options,
+http_server::start(pipeline& pipe, const server_options& options, doorkeeper& keeper,
                    const std::function<void(http_router&, http_door&)>& more_routes) {
   auto address = usable_listen_address(options.host, options.port);
   if (!address) return address.error();
 
   std::unique_ptr<http_server> server{new http_server};
-  server->impl_ = std::make_unique<impl>(pipe, options.max_body_bytes);
+  server->impl_ = std::make_unique<impl>(pipe, options.max_body_bytes, keeper);
   auto& self = *server->impl_;
   self.host = options.host;
+  self.most_streams = std::max<std::size_t>(1, options.threads / 4);
   add_health_routes(self.router, self.door);
   add_operation_routes(self.router, self.door);
   add_index_routes(self.router);
@@ -292,14 +351,30 @@ http_server::start(pipeline& pipe, const server_options& options,
   callbacks.http_error = [](mg_connection* connection, int status, const char* text) {
     mg_disable_connection_keep_alive(connection);
     const ec code = status >= 500 ? ec::internal : ec::invalid_argument;
-    write_reply(connection, error_reply(status, {code, text}), {});
+    write_reply(connection, error_reply(status, {code, text}), {}, nullptr);
     return 0;
   };
   callbacks.log_message = [](const mg_connection*, const char*) { return 1; };
 
+  std::string where = *address;
+  if (keeper.tls()) {
+    if (auto ready = enable_tls(); !ready) return ready.error();
+    auto context = tls_context::make(*keeper.tls());
+    if (!context) return context.error();
+    self.tls = std::move(*context);
+    callbacks.external_ssl_ctx = [](void** context_out, void* data) {
+      *context_out = static_cast<impl*>(data)->tls->get();
+      return 1; // and it stays ours
+    };
+    where += 's';
+  }
+
   const std::string threads = std::to_string(options.threads);
+  const auto patience =
+      std::chrono::ceil<std::chrono::milliseconds>(from_seconds(options.slow_client_ms / 1000));
+  const std::string patience_ms = std::to_string(patience.count());
   const std::array<const char*, 17> settings{"listening_ports",
-                                             address->c_str(),
+                                             where.c_str(),
                                              "num_threads",
                                              threads.c_str(),
                                              "enable_keep_alive",
@@ -307,7 +382,7 @@ http_server::start(pipeline& pipe, const server_options& options,
                                              "keep_alive_timeout_ms",
                                              "1000",
                                              "request_timeout_ms",
-                                             "10000",
+                                             patience_ms.c_str(),
                                              "tcp_nodelay",
                                              "1",
                                              "listen_backlog",
@@ -325,6 +400,9 @@ http_server::start(pipeline& pipe, const server_options& options,
   mg_server_port listening{};
   mg_get_server_ports(self.context, 1, &listening);
   self.port = static_cast<std::uint16_t>(listening.port);
+  self.watch.start(self.port,
+                   {.threads = options.threads, .most_per_client = options.client_connections},
+                   patience);
   return server;
 }
 
@@ -338,8 +416,8 @@ std::uint16_t http_server::port() const noexcept {
 
 std::string http_server::address() const {
   const bool is_v6 = impl_->host.find(':') != std::string::npos;
-  return "http://" + (is_v6 ? '[' + impl_->host + ']' : impl_->host) + ':' +
-         std::to_string(impl_->port);
+  return (impl_->tls ? "https://" : "http://") + (is_v6 ? '[' + impl_->host + ']' : impl_->host) +
+         ':' + std::to_string(impl_->port);
 }
 
 void http_server::hold_readiness(std::string state) {
@@ -365,6 +443,7 @@ bool http_server::stop(std::chrono::milliseconds patience) {
       }
     }};
     mg_stop(impl_->context);
+    impl_->watch.stop();
   }
   return idle;
 }

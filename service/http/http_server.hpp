@@ -3,6 +3,7 @@
 #include "engram/base/error.hpp"
 #include "engram/config/options.hpp"
 #include "engram/pipeline/pipeline.hpp"
+#include "engram/service/access/doorkeeper.hpp"
 #include "engram/service/http/http_door.hpp"
 #include "engram/service/http/http_router.hpp"
 
@@ -20,15 +21,16 @@ namespace engram {
 /// Every answer bears X-Request-Id, the client's own or one that was made up. Errors are RFC 9457's
 /// application/problem+json with Engram's name of the error as `code`, and {"error": sentence}
 /// below /v2, as Triton's clients read them. Bodies come and go compressed as the client asks. A
-/// body larger than server.max_body_bytes is answered with 413 and is never held in memory.
-/// Thread-safe.
+/// body larger than server.max_body_bytes is answered with 413 and is never held in memory. The
+/// doorkeeper is asked before a request's body is looked at, and a client that is slow does not
+/// keep a thread from others. Thread-safe.
 class http_server {
 public:
-  /// Listens and serves; `pipe`, and what `more_routes` adds, must outlive it. `unavailable` when
-  /// the address cannot be had: names it and says why. `invalid_argument` for a host that does not
-  /// exist.
+  /// Listens and serves; `pipe`, `keeper` and what `more_routes` adds must outlive it.
+  /// `unavailable` when the address, or TLS, cannot be had: says why. `invalid_argument` for a host
+  /// that does not exist.
   static result<std::unique_ptr<http_server>>
-  start(pipeline& pipe, const server_options& options,
+  start(pipeline& pipe, const server_options& options, doorkeeper& keeper,
         const std::function<void(http_router&, http_door&)>& more_routes = {});
   /// Stops as `stop(0)` does, unless stopped before.
   ~http_server();
@@ -37,7 +39,7 @@ public:
 
   /// Returns the port it listens on, also when any free one was asked for.
   std::uint16_t port() const noexcept;
-  /// Returns "http://HOST:PORT".
+  /// Returns "http://HOST:PORT", or https.
   std::string address() const;
 
   /// Makes /readyz say no, with `state` as the reason ("loading", "draining"), until it is called

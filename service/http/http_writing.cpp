@@ -5,6 +5,7 @@
 
 #include <civetweb.h>
 
+#include <optional>
 #include <utility>
 
 namespace engram {
@@ -13,6 +14,10 @@ namespace {
 
 /// Below this an answer fits one packet anyway.
 constexpr std::size_t least_worth_compressing = 1400;
+
+/// What a client has to take within the connection watch's patience, but for what the system's
+/// buffers take. Answers that are not long go in one write.
+constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 
 bool is_compressible(const http_reply& reply) {
   return !reply.content_type.starts_with("image/") &&
@@ -52,7 +57,8 @@ http_reply worded_failure(const http_reply& reply, std::string_view path, std::s
   return worded;
 }
 
-void write_reply(mg_connection* connection, http_reply reply, const answer_frame& frame) {
+void write_reply(mg_connection* connection, http_reply reply, const answer_frame& frame,
+                 connection_watch::serving* served) {
   if (reply.failure)
     reply = worded_failure(reply, frame.path, frame.id,
                            mg_get_response_code_text(connection, reply.status));
@@ -67,7 +73,13 @@ void write_reply(mg_connection* connection, http_reply reply, const answer_frame
                      "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n";
   // In one piece: a reply in two writes waits for the first one's acknowledgement.
   if (frame.with_body) text += reply.body;
-  mg_write(connection, text.data(), text.size());
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto piece = rest.substr(0, most_at_once);
+    std::optional<connection_watch::waiting> limited;
+    if (served) limited.emplace(*served, connection_watch::waiting::direction::taking);
+    if (mg_write(connection, piece.data(), piece.size()) != static_cast<int>(piece.size())) return;
+    rest.remove_prefix(piece.size());
+  }
 }
 
 void write_stream_head(mg_connection* connection, const http_reply& reply,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engram/service/http/connection_watch.hpp"
 #include "engram/service/http/http_message.hpp"
 
 #include <string>
@@ -22,8 +23,10 @@ struct answer_frame {
 http_reply worded_failure(const http_reply& reply, std::string_view path, std::string_view id,
                           std::string_view title);
 
-/// Writes an answer in one piece, compressed if the client likes that.
-void write_reply(mg_connection* connection, http_reply reply, const answer_frame& frame);
+/// Writes an answer, compressed if the client likes that. A client that does not take it in time
+/// gets no more of it; without `served` there is no such limit.
+void write_reply(mg_connection* connection, http_reply reply, const answer_frame& frame,
+                 connection_watch::serving* served);
 
 /// Writes the head of an answer that comes in chunks; the connection ends with it.
 void write_stream_head(mg_connection* connection, const http_reply& reply,

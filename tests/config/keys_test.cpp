@@ -69,13 +69,14 @@ TEST(keys, have_the_aliases_of_the_guide_and_no_others) {
                                    "gpu.telemetry.performance_window"));
 }
 
-TEST(keys, that_change_live_are_those_of_the_control_loops) {
+TEST(keys, that_change_live_are_those_of_the_control_loops_and_of_who_may_come_in) {
   const auto is_live = [](const std::string& key) {
     for (const auto* section : {"gpu.thresholds.", "gpu.breaker.", "gpu.verification.", "batching.",
                                 "routing.", "admission.", "supervisor."})
       if (key.starts_with(section)) return true;
     return key == "gpu.gpu_min_batch_size" || key == "gpu.force_cpu_mode" ||
-           key == "gpu.telemetry.performance_window_size";
+           key == "gpu.telemetry.performance_window_size" || key == "server.tokens_file" ||
+           key == "server.client_requests_per_second" || key == "server.client_burst";
   };
   for (const auto& each : all_keys())
     EXPECT_EQ(each.needs_restart, !is_live(each.key)) << each.key;

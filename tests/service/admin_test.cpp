@@ -32,9 +32,7 @@ protected:
     server_test::SetUp();
     actions.emplace(*pipe, daemon.controls(*pipe));
     models = std::make_unique<inference_server>(*pipe, protocol);
-    server_options door;
-    door.grpc_port = 0;
-    auto listening = engram::grpc_server::start(*pipe, *models, door, &*actions);
+    auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper, &*actions);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
     channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),

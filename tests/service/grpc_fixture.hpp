@@ -19,10 +19,7 @@ protected:
   void SetUp() override {
     server_test::SetUp();
     models = std::make_unique<inference_server>(*pipe, protocol);
-    server_options door;
-    door.grpc_port = 0;
-    door.max_body_bytes = max_body;
-    auto listening = engram::grpc_server::start(*pipe, *models, door);
+    auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
     channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),

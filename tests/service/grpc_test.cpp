@@ -385,9 +385,8 @@ TEST_F(grpc_test, a_stream_that_is_cut_takes_its_requests_back) {
 // -- life --
 
 TEST_F(grpc_test, a_taken_port_is_an_error_that_names_it) {
-  server_options door;
   door.grpc_port = grpc_door->port();
-  const auto second = engram::grpc_server::start(*pipe, *models, door);
+  const auto second = engram::grpc_server::start(*pipe, *models, door, *keeper);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ec::unavailable);
   EXPECT_THAT(second.error().message, ::testing::HasSubstr(std::to_string(door.grpc_port)));

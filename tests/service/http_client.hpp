@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -21,10 +22,16 @@ struct http_response {
   bool has_header(std::string_view line) const { return head.find(line) != std::string::npos; }
 };
 
-/// A connection to 127.0.0.1 that sends exactly the bytes it is given.
+/// A connection to 127.0.0.1 that sends exactly the bytes it is given; from another loopback
+/// address if one is named, as another client would.
 class http_connection {
 public:
-  explicit http_connection(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit http_connection(std::uint16_t port, const char* from = nullptr)
+      : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    if (from && inet_pton(AF_INET, from, &here.sin_addr) == 1)
+      static_cast<void>(bind(fd_, reinterpret_cast<const sockaddr*>(&here), sizeof here));
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
@@ -53,6 +60,12 @@ public:
   bool has_answer() const {
     char byte = 0;
     return recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  }
+
+  /// Returns true if something can be read already, or never will be.
+  bool has_answer_or_end() const {
+    char byte = 0;
+    return recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
   }
 
   http_response receive() {

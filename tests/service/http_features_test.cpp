@@ -262,4 +262,17 @@ TEST_F(http_streaming, come_as_they_are_written_and_end_with_the_server) {
   EXPECT_EQ(connection.receive_until("0\r\n\r\n"), "4\r\nend\n\r\n");
 }
 
+TEST_F(http_streaming, keep_no_more_than_a_quarter_of_the_threads) {
+  const std::string request = "GET /ticks HTTP/1.1\r\nHost: test\r\n\r\n";
+  http_connection first{port}, second{port};
+  first.send(request);
+  second.send(request);
+  EXPECT_EQ(first.receive().status, 200);
+  EXPECT_EQ(second.receive().status, 200);
+  const auto refused = talk(port, request);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.has_header("Retry-After: 1"));
+  EXPECT_TRUE(is_alive());
+}
+
 } // namespace engram::testing

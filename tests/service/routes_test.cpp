@@ -225,7 +225,7 @@ TEST_F(http_routes, a_stopped_pipeline_refuses_with_503_until_the_server_stops) 
 TEST_F(http_routes, a_taken_port_is_one_sentence_with_address_and_port) {
   server_options same;
   same.port = port;
-  const auto second = http_server::start(*pipe, same);
+  const auto second = http_server::start(*pipe, same, *keeper);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ec::unavailable);
   EXPECT_EQ(second.error().message,
@@ -237,7 +237,7 @@ TEST_F(http_routes, a_host_of_another_machine_is_named) {
   server_options elsewhere;
   elsewhere.port = 0;
   elsewhere.host = "192.0.2.1"; // an address kept for documentation
-  const auto refused = http_server::start(*pipe, elsewhere);
+  const auto refused = http_server::start(*pipe, elsewhere, *keeper);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("192.0.2.1"), std::string::npos)
       << refused.error().message;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ protected:
   server_test() {
     options.gpu.enabled = false;
     options.cpu.threads = 1;
+    door.port = 0;
+    door.grpc_port = 0;
+    door.threads = 8;
+    door.max_body_bytes = max_body;
   }
 
   void SetUp() override {
@@ -34,14 +39,14 @@ protected:
     publish_animals();
     publish_stories();
 
-    server_options door;
-    door.port = 0;
-    door.threads = 8;
-    door.max_body_bytes = max_body;
-    auto listening = http_server::start(*pipe, door, [this](http_router& to, http_door& shared) {
-      http = &shared;
-      add_routes(to);
-    });
+    auto called = doorkeeper::make(door, std::chrono::system_clock::now());
+    ASSERT_TRUE(called) << called.error().message;
+    keeper = std::move(*called);
+    auto listening =
+        http_server::start(*pipe, door, *keeper, [this](http_router& to, http_door& shared) {
+          http = &shared;
+          add_routes(to);
+        });
     ASSERT_TRUE(listening) << listening.error().message;
     server = std::move(*listening);
     port = server->port();
@@ -90,6 +95,8 @@ protected:
            200;
   }
 
+  server_options door; ///< both doors'; derived classes change it as they are made
+  std::unique_ptr<doorkeeper> keeper;
   pipeline_options options; ///< of the pipeline; derived classes change them as they are made
   std::unique_ptr<pipeline> pipe;
   std::unique_ptr<http_server> server;
