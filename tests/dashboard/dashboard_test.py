@@ -1,13 +1,9 @@
 """The dashboard in a headless Chromium, against `engram start`: what it shows, and that it works by mouse, by
 keyboard, in the dark and on a phone."""
 
-import http.client
-import http.server
-import json
 import os
 import pathlib
 import sys
-import threading
 import unittest
 import urllib.parse
 
@@ -196,68 +192,29 @@ class LooksTest(DashboardTest):
         self.assertEqual(small, [])
 
 
-class Doorkeeper(http.server.BaseHTTPRequestHandler):
-    """Stands before the daemon and wants a token for whatever needs the role query."""
-
-    token = "a-token"
-    port = None  # of the daemon
-    protocol_version = "HTTP/1.0"
-
-    def log_message(self, *words):
-        pass
-
-    def forward(self):
-        is_open = self.path == "/" or (self.path.startswith("/dashboard/") and self.path != "/dashboard/events")
-        if not is_open and self.headers["Authorization"] != f"Bearer {self.token}":
-            return self.refuse()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(self.command, self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)) or None)
-            answer = connection.getresponse()
-            self.send_response(answer.status)
-            for name in ("Content-Type", "Content-Security-Policy"):
-                if answer.headers[name]:
-                    self.send_header(name, answer.headers[name])
-            self.end_headers()
-            while piece := answer.read1(65536):
-                self.wfile.write(piece)
-        except (OSError, http.client.HTTPException):  # the page or the daemon has gone
-            pass
-        finally:
-            connection.close()
-
-    do_GET = do_POST = forward  # noqa: N815
-
-    def refuse(self):
-        self.send_response(401)
-        self.send_header("Content-Type", "application/problem+json")
-        self.send_header("WWW-Authenticate", "Bearer")
-        self.end_headers()
-        self.wfile.write(json.dumps({"status": 401, "detail": "no token"}).encode())
-
-
 class TokenTest(DashboardTest):
+    QUERY, ADMIN = "q" * 40, "a" * 40
+
     def test_a_token_is_asked_for_and_kept_until_the_tab_is_closed(self):
-        Doorkeeper.port = self.daemon.port
-        door = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Doorkeeper)
-        door.daemon_threads = True
-        threading.Thread(target=door.serve_forever, daemon=True).start()
-        self.addCleanup(door.server_close)
-        self.addCleanup(door.shutdown)
-        page = f"http://127.0.0.1:{door.server_port}/"
-        self.browser.open(page)
-        self.browser.wait("return document.querySelector('#token-dialog').open")
-        self.browser.press("wrong", "enter")
-        self.browser.wait_for_text("#token-why", "That token will not do")
-        self.browser.wait("return document.querySelector('#token-dialog').open")
-        self.browser.press(Doorkeeper.token, "enter")
-        self.browser.wait(LIVE)
-        self.browser.wait_for_text("#search-in", "things")
-        self.show(page)
-        self.assertFalse(self.browser.run("return document.querySelector('#token-dialog').open"))
-        self.assertEqual(self.browser.run("return [...Object.values(sessionStorage), ...Object.values(localStorage)]"
-                                          ".filter((v) => v.includes('token'))"), [Doorkeeper.token])
-        self.browser.open("about:blank")
+        file = self.folder / "tokens"
+        file.write_text(f"query {self.QUERY} reader\nadmin {self.ADMIN} ops\n")
+        file.chmod(0o600)
+        with Daemon(self.store, "--tokens-file", file) as daemon:
+            page = f"http://127.0.0.1:{daemon.port}/"
+            self.browser.open(page)
+            self.browser.wait("return document.querySelector('#token-dialog').open")
+            self.browser.press("wrong", "enter")
+            self.browser.wait_for_text("#token-why", "That token will not do")
+            self.browser.wait("return document.querySelector('#token-dialog').open")
+            self.browser.press(self.QUERY, "enter")
+            self.browser.wait(LIVE)
+            self.browser.wait_for_text("#search-in", "things")
+            self.show(page)
+            self.assertFalse(self.browser.run("return document.querySelector('#token-dialog').open"))
+            self.assertEqual(self.browser.run("return Object.values(sessionStorage)"), [self.QUERY])
+            self.assertNotIn(self.QUERY, self.browser.run("return Object.values(localStorage)"))
+            self.browser.open("about:blank")
+            self.assertEqual(daemon.end(), 0)
         self.assertTrue(all("401" in entry["message"] for entry in self.browser.console()))
 
 
