@@ -61,6 +61,8 @@ private:
   /// Requests in flight at which reading pauses, so that a client that sends faster than it is
   /// served is slowed down by the transport and not by refusals. A message may exceed it.
   static constexpr std::size_t most_in_flight = 8192;
+  /// The same for answers that the client does not fetch.
+  static constexpr std::size_t most_unwritten_bytes = std::size_t{64} << 20;
 
   /// What is to be done once the mutex is free: a call that is finished may be gone at once.
   struct steps {
@@ -83,6 +85,11 @@ private:
   v1::Response& next_response() { return *filling_.message->add_responses(); }
   static void fail(v1::Response& out, const error& why, std::uint32_t retry_after);
   void encode_result(const place& from, const answer& given, v1::Response& out);
+  bool has_room() const {
+    const auto unwritten = static_cast<std::size_t>(filling_.message->responses_size());
+    return in_flight_ + unwritten < most_in_flight &&
+           filling_.arena->SpaceUsed() < most_unwritten_bytes;
+  }
   /// Says what is due now: to write, to read on or to end the call.
   steps go_on();
 
@@ -106,8 +113,9 @@ private:
 };
 
 void stream_call::perform(const steps& due) {
-  if (due.write) StartWrite(due.write);
+  // The read first: until the write is done nobody finishes the call.
   if (due.read) StartRead(due.read);
+  if (due.write) StartWrite(due.write);
   if (due.finish) Finish(*due.finish);
 }
 
@@ -117,6 +125,7 @@ void stream_call::OnReadDone(bool ok) {
     const auto message = std::exchange(in_, {});
     {
       const std::lock_guard lock{mutex_};
+      if (is_finished_) return; // the door closed while it was on its way
       is_submitting_ = true;
       in_flight_ += static_cast<std::size_t>(message.message->requests_size());
     }
@@ -266,8 +275,7 @@ stream_call::steps stream_call::go_on() {
     writing_ = std::exchange(filling_, {});
     due.write = writing_.message;
   }
-  if (!is_reading_ && !is_submitting_ && !is_read_out_ && !is_ending_ &&
-      in_flight_ < most_in_flight) {
+  if (!is_reading_ && !is_submitting_ && !is_read_out_ && !is_ending_ && has_room()) {
     is_reading_ = true;
     due.read = in_.message;
   }

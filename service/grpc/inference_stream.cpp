@@ -82,8 +82,9 @@ private:
 };
 
 void inference_stream::perform(const steps& due) {
-  if (due.write) StartWrite(due.write);
+  // The read first: until the write is done nobody finishes the call.
   if (due.read) StartRead(due.read);
+  if (due.write) StartWrite(due.write);
   if (due.finish) Finish(*due.finish);
 }
 
@@ -92,6 +93,7 @@ void inference_stream::OnReadDone(bool ok) {
     const auto mine = std::exchange(reading_, std::make_shared<pending_inference>());
     {
       const std::lock_guard lock{mutex_};
+      if (is_finished_) return; // the door closed while it was on its way
       is_submitting_ = true;
       ++unanswered_;
       pending_.push_back(mine);

@@ -382,6 +382,30 @@ TEST_F(grpc_test, a_stream_that_is_cut_takes_its_requests_back) {
   EXPECT_EQ(pipe->counts().lost, 0u);
 }
 
+TEST_F(grpc_test, a_client_that_fetches_no_answers_is_read_no_further) {
+  constexpr std::size_t messages = 4'000, per_message = 250;
+  grpc::ClientContext context;
+  const auto stream = stub->Stream(&context);
+  v1::StreamRequest out;
+  for (std::size_t i = 0; i < per_message; ++i)
+    *out.add_requests()->mutable_similarity() = two_targets();
+  std::jthread writer{[&] {
+    for (std::size_t m = 0; m < messages && stream->Write(out); ++m) {
+    }
+  }};
+  // It comes to rest long before all is read.
+  std::uint64_t accepted = 0;
+  for (int still = 0; still < 20; ++still) {
+    std::this_thread::sleep_for(20ms);
+    if (std::exchange(accepted, pipe->counts().accepted) != pipe->counts().accepted) still = 0;
+  }
+  EXPECT_GT(accepted, per_message);
+  EXPECT_LT(accepted, messages * per_message / 4);
+  context.TryCancel();
+  writer.join();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
 // -- life --
 
 TEST_F(grpc_test, a_taken_port_is_an_error_that_names_it) {
