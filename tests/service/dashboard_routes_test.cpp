@@ -17,9 +17,9 @@ class dashboard : public server_test {
 protected:
   void add_routes(http_router& router) override {
     feed.emplace(*pipe);
-    server_options door;
-    door.threads = 8;
-    add_dashboard_routes(router, *feed, door);
+    server_options of_eight;
+    of_eight.threads = 8;
+    add_dashboard_routes(router, *feed, of_eight);
   }
   void TearDown() override { server.reset(); }
 
