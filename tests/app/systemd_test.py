@@ -8,7 +8,7 @@ import socket
 import time
 import unittest
 
-from engram_command import PATIENCE, CommandTest, Daemon
+from engram_command import PATIENCE, CommandTest, Daemon, needs_grpc
 
 SEARCH = {"collection": "things", "query": [0, 1], "k": 1, "deadline_ms": 30000}
 
@@ -61,6 +61,7 @@ class Systemd(CommandTest):
     def start(self, *arguments, **variables):
         return Daemon(self.store, "--gpu.enabled=false", *arguments, NOTIFY_SOCKET=self.manager.path, **variables)
 
+    @needs_grpc
     def test_it_is_told_what_is_loaded_and_when_requests_are_taken(self):
         with self.start() as daemon:
             ready = self.manager.wait_for("READY")
