@@ -12,7 +12,7 @@ namespace engram {
 
 namespace {
 
-int run_list(const common_options& common) {
+int list_points(const common_options& common) {
   const auto config = load(common);
   if (!config) return report_usage_error(config.error());
   const auto pipe = pipeline::start(config->values.pipeline);
@@ -45,7 +45,7 @@ void add_faults_command(CLI::App& app, const common_options& common, int& exit_c
       "Examples:\n"
       "  engram faults list --gpu.devices sim:h100\n"
       "  ENGRAM_FAILPOINTS='gpu0.launch=5%return(transient)' engram start --gpu.devices sim:h100");
-  list->callback([&common, &exit_code] { exit_code = run_list(common); });
+  list->callback([&common, &exit_code] { exit_code = list_points(common); });
 }
 
 } // namespace engram

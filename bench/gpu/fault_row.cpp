@@ -24,10 +24,6 @@ constexpr auto notice_patience = 15s;
 constexpr auto unseen_patience = 3s; // for what may never be noticed
 constexpr auto look_every = 20us;
 
-std::int64_t ns_since(time_point start, time_point when) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(when - start).count();
-}
-
 const device_health* gpu_of(const health_report& health) {
   const auto found = std::ranges::find_if(
       health.devices, [](const device_health& each) { return each.info.name == gpu_name; });

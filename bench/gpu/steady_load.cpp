@@ -19,10 +19,6 @@ constexpr auto collect_every = 2ms;
 // Answers reach the list by way of several threads: how far from ascending they may be.
 constexpr std::int64_t disorder_ns = 1'000'000'000;
 
-std::int64_t ns_since(time_point start, time_point when) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(when - start).count();
-}
-
 } // namespace
 
 steady_load::steady_load(pipeline& pipe, const query_set& queries, double rate)

@@ -19,6 +19,10 @@
 
 namespace engram::bench {
 
+inline std::int64_t ns_since(time_point start, time_point when) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(when - start).count();
+}
+
 /// When a request was due and when it was answered, from the start of the load.
 struct answered_request {
   std::int64_t due_ns = 0;

@@ -302,7 +302,7 @@ private:
   spin_wait spin_;
 };
 
-int count() {
+int say_count() {
   const auto found = count_gpus();
   if (!found) return say_failed(found.error()) ? host_exit_fine : host_exit_unusable;
   host_message out;
@@ -341,7 +341,7 @@ int run_gpu_host() {
   if (!first) return host_exit_fine;
   const auto hello = to_hello(*first);
   prctl(PR_SET_NAME, (hello.name + '-' + std::string{to_string(hello.role)}).c_str());
-  if (hello.gpu == all_cuda_gpus) return count();
+  if (hello.gpu == all_cuda_gpus) return say_count();
   if (hello.exits_at_once) return host_exit_lost;
   if (hello.never_ready) {
     while (receive(host_socket_fd, true, closed) || !closed) {

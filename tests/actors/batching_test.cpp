@@ -5,7 +5,7 @@
 namespace {
 
 using namespace engram;
-using namespace engram::testing;
+using namespace engram::test;
 
 using act = scripted_device::act;
 

@@ -20,7 +20,7 @@
 namespace {
 
 using namespace engram;
-using namespace engram::testing;
+using namespace engram::test;
 using nlohmann::json;
 namespace fs = std::filesystem;
 

@@ -5,7 +5,7 @@
 namespace {
 
 using namespace engram;
-using namespace engram::testing;
+using namespace engram::test;
 
 route_reason reason_of(virtual_pipeline& pipe, const dataset_ptr& data, std::size_t queries = 1) {
   const auto r = pipe.submit(pipe.search(data, queries));

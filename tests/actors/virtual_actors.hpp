@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// The whole actor pipeline on one thread in virtual time: CAF's test scheduler and a clock whose
 /// hands are turned here. Nothing happens but in `run`, `advance`, `leap` and `stop`.
@@ -131,4 +131,4 @@ private:
   std::vector<hold_up> held_up_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 using namespace std::chrono_literals;
 
@@ -187,4 +187,4 @@ inline pipeline_options eager_gpu() {
   return options;
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -6,7 +6,7 @@
 namespace {
 
 using namespace engram;
-using namespace engram::testing;
+using namespace engram::test;
 using lines = std::vector<std::string>;
 
 /// One CPU, windows of 10 ms and 8 items, and a first batch (range 1) that keeps it busy for 100

@@ -12,7 +12,7 @@ namespace {
 
 using engram::async_trace_range;
 using engram::trace_range;
-using engram::testing::recording_sink;
+using engram::test::recording_sink;
 using lines = std::vector<std::string>;
 
 TEST(trace, a_scope_is_one_range_and_scopes_nest) {

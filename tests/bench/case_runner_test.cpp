@@ -8,16 +8,15 @@
 namespace engram::bench {
 namespace {
 
-using act = engram::testing::scripted_device::act;
+using act = engram::test::scripted_device::act;
 using ::testing::HasSubstr;
 
 /// A CPU and a GPU that do what the test says.
 class cases : public ::testing::Test {
 protected:
   cases() {
-    auto cpu = std::make_unique<engram::testing::scripted_device>("cpu", device_kind::cpu, clock_);
-    auto gpu =
-        std::make_unique<engram::testing::scripted_device>("gpu0", device_kind::cuda, clock_);
+    auto cpu = std::make_unique<engram::test::scripted_device>("cpu", device_kind::cpu, clock_);
+    auto gpu = std::make_unique<engram::test::scripted_device>("gpu0", device_kind::cuda, clock_);
     cpu_ = cpu.get();
     gpu_ = gpu.get();
     devices_.cpu = std::move(cpu);
@@ -34,10 +33,10 @@ protected:
 
   case_record run(const bench_case& what) { return case_runner{devices_, settings_}.run(what); }
 
-  engram::testing::manual_alarm_clock clock_;
+  engram::test::manual_alarm_clock clock_;
   bench_devices devices_;
-  engram::testing::scripted_device* cpu_ = nullptr;
-  engram::testing::scripted_device* gpu_ = nullptr;
+  engram::test::scripted_device* cpu_ = nullptr;
+  engram::test::scripted_device* gpu_ = nullptr;
   run_settings settings_{.limits = {.repeats = 20, .least = 5, .seconds = 10}};
 };
 

@@ -21,7 +21,7 @@ void PrintTo(const block& which, std::ostream* out) {
   *out << which.name;
 }
 
-std::string case_name(const testing::TestParamInfo<block>& test) {
+std::string block_name(const testing::TestParamInfo<block>& test) {
   auto name = test.param.name;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
                           {{min_batch, "96"}, {speedup, "2"}, {success_rate, "0.98"}}},
                     block{"scenario-batch-etl", {{margin, "0.7"}, {speedup, "1.2"}}},
                     block{"scenario-multi-tenant-saas", {{margin, "0.85"}}}),
-    case_name);
+    block_name);
 
 } // namespace
 } // namespace engram

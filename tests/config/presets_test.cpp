@@ -11,7 +11,7 @@ namespace engram {
 namespace {
 
 /// What a preset promises by the guide's tables.
-struct promise {
+struct preset_promise {
   std::string name;
   std::uint32_t min_batch_size;
   double vram_safety_margin;
@@ -22,8 +22,8 @@ struct promise {
   std::uint32_t target_batch_size;
 };
 
-const std::vector<promise>& promises() {
-  static const std::vector<promise> all{
+const std::vector<preset_promise>& promises() {
+  static const std::vector<preset_promise> all{
       {"consumer-high-throughput", 64, 0.8, 1.3, 0.95, 200, 20, 256},
       {"consumer-low-latency", 128, 0.8, 2.0, 0.98, 100, 5, 64},
       {"consumer-mixed", 96, 0.8, 1.5, 0.95, 150, 10, 128},

@@ -58,12 +58,12 @@ TEST(import_edge_list, has_a_node_for_each_label) {
   EXPECT_THAT(refused.error().message, HasSubstr("a.txt:1: target '1' is not below 1"));
 }
 
-struct bad_file {
+struct bad_graph_file {
   std::string text;
   std::string message;
 };
 
-void expect_refused(const std::string& name, const std::vector<bad_file>& cases) {
+void expect_refused(const std::string& name, const std::vector<bad_graph_file>& cases) {
   const test::temporary_folder folder;
   for (const auto& bad : cases) {
     const auto path = folder.write(name, bad.text);

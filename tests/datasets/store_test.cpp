@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-collection_ptr a_collection(std::size_t n = 100, element_type type = element_type::f32) {
+collection_ptr sample_collection(std::size_t n = 100, element_type type = element_type::f32) {
   constexpr std::size_t dim = 12;
   std::vector<float> rows(n * dim);
   std::vector<std::string> labels;
@@ -37,7 +37,7 @@ collection_ptr a_collection(std::size_t n = 100, element_type type = element_typ
   return *vector_collection::make({rows.data(), n, dim}, type, labels, embedder);
 }
 
-graph_ptr a_graph() {
+graph_ptr sample_graph() {
   return *activation_graph::make(3, {{0, 1, 0.5f}, {2, 1, -0.25f}, {1, 0, 1.0f}}, {"a", "", "c"});
 }
 
@@ -54,7 +54,7 @@ class stored_collection : public ::testing::TestWithParam<element_type> {};
 TEST_P(stored_collection, comes_back_as_it_was) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  const auto original = a_collection(100, GetParam());
+  const auto original = sample_collection(100, GetParam());
   const auto saved = store.save("words", original);
   ASSERT_TRUE(saved) << saved.error().message;
   EXPECT_EQ(saved->version, 1u);
@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(dataset_store, stored_collection,
 TEST(dataset_store, gives_a_graph_back_as_it_was) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  const auto original = a_graph();
+  const auto original = sample_graph();
   ASSERT_TRUE(store.save("g", original));
   const auto loaded = store.load("g");
   ASSERT_TRUE(loaded) << loaded.error().message;
@@ -98,8 +98,8 @@ TEST(dataset_store, gives_a_graph_back_as_it_was) {
 TEST(dataset_store, describes_without_loading) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  ASSERT_TRUE(store.save("words", a_collection(100, element_type::f16)));
-  ASSERT_TRUE(store.save("g", a_graph()));
+  ASSERT_TRUE(store.save("words", sample_collection(100, element_type::f16)));
+  ASSERT_TRUE(store.save("g", sample_graph()));
   const auto words = store.describe("words");
   ASSERT_TRUE(words);
   EXPECT_FALSE(words->is_graph);
@@ -122,7 +122,7 @@ TEST(dataset_store, counts_versions_and_loads_the_newest_unless_told) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
   for (std::size_t n = 1; n <= 3; ++n)
-    EXPECT_EQ(store.save("words", a_collection(n))->version, n);
+    EXPECT_EQ(store.save("words", sample_collection(n))->version, n);
   EXPECT_EQ(std::get<collection_ptr>(*store.load("words"))->size(), 3u);
   EXPECT_EQ(std::get<collection_ptr>(*store.load("words", 2))->size(), 2u);
   const auto missing = store.load("words", 7);
@@ -137,9 +137,9 @@ TEST(dataset_store, lists_the_newest_of_every_dataset_by_name) {
   dataset_store store(folder.path() / "not" / "there" / "yet");
   EXPECT_THAT(store.list(), IsEmpty());
   EXPECT_THAT(store.names(), IsEmpty());
-  ASSERT_TRUE(store.save("b", a_graph()));
-  ASSERT_TRUE(store.save("a", a_collection()));
-  ASSERT_TRUE(store.save("b", a_graph()));
+  ASSERT_TRUE(store.save("b", sample_graph()));
+  ASSERT_TRUE(store.save("a", sample_collection()));
+  ASSERT_TRUE(store.save("b", sample_graph()));
   const auto all = store.list();
   ASSERT_THAT(all, SizeIs(2));
   EXPECT_EQ(all[0].name, "a");
@@ -151,7 +151,7 @@ TEST(dataset_store, names_damaged_datasets_too) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
   for (const char* name : {"c", "a", "b"})
-    ASSERT_TRUE(store.save(name, a_graph()));
+    ASSERT_TRUE(store.save(name, sample_graph()));
   folder.write("b/v000001/manifest.json", "?");
   fs::remove(folder.path() / "c/v000001/manifest.json");
   folder.write("no versions/file", "x");
@@ -164,8 +164,8 @@ TEST(dataset_store, names_damaged_datasets_too) {
 TEST(dataset_store, verifies_what_it_wrote) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  ASSERT_TRUE(store.save("words", a_collection()));
-  ASSERT_TRUE(store.save("g", a_graph()));
+  ASSERT_TRUE(store.save("words", sample_collection()));
+  ASSERT_TRUE(store.save("g", sample_graph()));
   EXPECT_TRUE(store.verify("words"));
   EXPECT_TRUE(store.verify("g"));
 }
@@ -174,7 +174,7 @@ TEST(dataset_store, refuses_names_that_leave_its_folder) {
   const test::temporary_folder folder;
   dataset_store store(folder.path() / "data");
   for (const char* name : {"", "..", "../x", "a/b", ".tmp-1", "a b"}) {
-    EXPECT_EQ(store.save(name, a_graph()).error().code, ec::invalid_argument) << name;
+    EXPECT_EQ(store.save(name, sample_graph()).error().code, ec::invalid_argument) << name;
     EXPECT_EQ(store.load(name).error().code, ec::invalid_argument) << name;
     EXPECT_EQ(store.verify(name).error().code, ec::invalid_argument) << name;
   }
@@ -193,8 +193,8 @@ TEST(dataset_store, says_which_dataset_is_not_there) {
 TEST(dataset_store, finds_a_flipped_bit_anywhere) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  const auto words = store.save("words", a_collection());
-  const auto graph = store.save("g", a_graph());
+  const auto words = store.save("words", sample_collection());
+  const auto graph = store.save("g", sample_graph());
   ASSERT_TRUE(words && graph);
   for (const auto& version : {*words, *graph}) {
     for (const auto& entry : fs::directory_iterator(version.path)) {
@@ -218,8 +218,8 @@ TEST(dataset_store, finds_a_flipped_bit_anywhere) {
 TEST(dataset_store, finds_truncated_and_missing_files_without_reading_them) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  const auto words = store.save("words", a_collection());
-  const auto graph = store.save("g", a_graph());
+  const auto words = store.save("words", sample_collection());
+  const auto graph = store.save("g", sample_graph());
   ASSERT_TRUE(words && graph);
   for (const auto& version : {*words, *graph}) {
     for (const auto& name : names_in(version.path)) {
@@ -250,7 +250,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 TEST(dataset_store, refuses_a_bad_manifest_and_names_it) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  ASSERT_TRUE(store.save("words", a_collection()));
+  ASSERT_TRUE(store.save("words", sample_collection()));
   const auto path = folder.path() / "words/v000001/manifest.json";
   const auto right = test::read_bytes(path);
   const std::vector<std::pair<std::string, std::string>> cases{
@@ -313,17 +313,17 @@ TEST(dataset_store, leaves_nothing_behind_when_the_disk_is_full) {
   dataset_store store(folder.path());
   {
     const file_size_limit limit(1000);
-    const auto saved = store.save("words", a_collection());
+    const auto saved = store.save("words", sample_collection());
     ASSERT_FALSE(saved);
     EXPECT_EQ(saved.error().code, ec::resource_exhausted);
     EXPECT_THAT(saved.error().message, HasSubstr((folder.path() / "words").string()));
     EXPECT_THAT(saved.error().message, HasSubstr("5814 bytes are needed"));
   }
   EXPECT_THAT(names_in(folder.path()), IsEmpty());
-  ASSERT_TRUE(store.save("words", a_collection()));
+  ASSERT_TRUE(store.save("words", sample_collection()));
   {
     const file_size_limit limit(1000);
-    EXPECT_FALSE(store.save("words", a_collection()));
+    EXPECT_FALSE(store.save("words", sample_collection()));
   }
   EXPECT_THAT(names_in(folder.path() / "words"), ::testing::ElementsAre("v000001"));
   EXPECT_TRUE(store.verify("words"));
@@ -332,7 +332,7 @@ TEST(dataset_store, leaves_nothing_behind_when_the_disk_is_full) {
 TEST(dataset_store, says_when_its_folder_cannot_be_made) {
   const test::temporary_folder folder;
   dataset_store store(folder.write("file", "not a folder"));
-  const auto saved = store.save("words", a_graph());
+  const auto saved = store.save("words", sample_graph());
   ASSERT_FALSE(saved);
   EXPECT_EQ(saved.error().code, ec::unavailable);
   EXPECT_THAT(saved.error().message, HasSubstr("file/words: cannot be written"));
@@ -347,7 +347,7 @@ TEST(dataset_store, gives_writers_at_the_same_time_different_versions) {
     threads.emplace_back([&, w] {
       dataset_store store(folder.path());
       for (std::size_t i = 0; i < each; ++i) {
-        const auto saved = store.save("words", a_collection(w + 1));
+        const auto saved = store.save("words", sample_collection(w + 1));
         if (saved) versions[w].push_back(saved->version);
       }
     });
@@ -377,7 +377,7 @@ TEST(dataset_store, clears_away_what_dead_writers_left_and_not_what_living_ones_
       ::open((folder.path() / "words/.tmp-1-alive").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ASSERT_EQ(::flock(alive, LOCK_EX), 0);
   dataset_store store(folder.path());
-  ASSERT_TRUE(store.save("words", a_graph()));
+  ASSERT_TRUE(store.save("words", sample_graph()));
   ::close(alive);
   EXPECT_THAT(names_in(folder.path() / "words"),
               ::testing::UnorderedElementsAre(".tmp-1-alive", ".tmp-1-new", "v000001"));
@@ -386,13 +386,13 @@ TEST(dataset_store, clears_away_what_dead_writers_left_and_not_what_living_ones_
 TEST(dataset_store, ignores_folders_that_are_no_versions) {
   const test::temporary_folder folder;
   dataset_store store(folder.path());
-  ASSERT_TRUE(store.save("words", a_graph()));
+  ASSERT_TRUE(store.save("words", sample_graph()));
   for (const char* name : {"v7", "v0000008", "vx", "backup", ".tmp-0-0"})
     folder.write("words/" + std::string(name) + "/manifest.json", "{}");
   folder.write("stray file", "x");
   EXPECT_EQ(store.describe("words")->version, 1u);
   EXPECT_THAT(store.list(), SizeIs(1));
-  EXPECT_EQ(store.save("words", a_graph())->version, 2u);
+  EXPECT_EQ(store.save("words", sample_graph())->version, 2u);
 }
 
 TEST(version_folder, names_versions_so_that_they_sort) {

@@ -98,7 +98,7 @@ TEST(thread_alarm_clock, rings_every_alarm_of_many_threads_once) {
 }
 
 TEST(manual_alarm_clock, rings_what_is_due_at_its_time_and_no_more) {
-  testing::manual_alarm_clock clock;
+  test::manual_alarm_clock clock;
   const auto start = clock.now();
   std::vector<duration> rung;
   const auto note = [&] { rung.push_back(clock.now() - start); };

@@ -8,8 +8,8 @@
 namespace engram {
 namespace {
 
-using testing::batch_of;
-using testing::sample_work;
+using test::batch_of;
+using test::sample_work;
 using namespace std::chrono_literals;
 
 class cpu_device : public ::testing::Test {

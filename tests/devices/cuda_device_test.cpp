@@ -16,9 +16,9 @@
 namespace engram {
 namespace {
 
-using testing::batch_of;
-using testing::random_batch;
-using testing::sample_work;
+using test::batch_of;
+using test::random_batch;
+using test::sample_work;
 
 class cuda_device_with_data : public ::testing::Test {
 protected:

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class gpu_samples : public testing::pretended_nvml {
+class gpu_samples : public test::pretended_nvml {
 protected:
   /// Waits until `done`, a minute at most.
   static bool wait_until(const std::function<bool()>& done) {
@@ -22,7 +22,7 @@ protected:
     return done();
   }
 
-  testing::manual_alarm_clock clock;
+  test::manual_alarm_clock clock;
 };
 
 TEST_F(gpu_samples, bear_the_names_of_the_watched) {

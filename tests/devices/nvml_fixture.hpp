@@ -7,7 +7,7 @@
 
 #include <string>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// Steers the pretended NVML, which is told what to pretend before anybody starts it.
 class pretended_nvml : public ::testing::Test {
@@ -39,4 +39,4 @@ private:
   void* handle_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -3,7 +3,7 @@
 namespace engram {
 namespace {
 
-using nvml_reader = testing::pretended_nvml;
+using nvml_reader = test::pretended_nvml;
 
 TEST_F(nvml_reader, says_what_a_card_tells_about_itself) {
   const nvml source{library};

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// Makes datasets and batches; the same seed makes the same ones.
 class sample_work {
@@ -164,4 +164,4 @@ inline work_batch_ptr random_batch(sample_work& sample, operation op, const data
   return batch_of(std::move(items));
 }
 
-} // namespace engram::testing
+} // namespace engram::test

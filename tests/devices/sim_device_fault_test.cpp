@@ -6,11 +6,11 @@
 namespace engram {
 namespace {
 
-using testing::batch_of;
+using test::batch_of;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-class faulty_sim_device : public testing::sim_test {
+class faulty_sim_device : public test::sim_test {
 protected:
   /// Expects that the device is well and that nothing was left behind in it.
   void expect_well() {
@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(sites, failing_sim_device,
 
 TEST_F(faulty_sim_device, starts_the_next_batch_when_one_fails) {
   arm("gpu0.launch=3*return->off");
-  std::vector<std::shared_ptr<testing::answer_box>> boxes;
+  std::vector<std::shared_ptr<test::answer_box>> boxes;
   for (int i = 0; i < 5; ++i)
     boxes.push_back(run(batch));
   clock->advance(1s);

@@ -12,14 +12,14 @@
 namespace engram {
 namespace {
 
+using test::batch_of;
+using test::sample_work;
 using ::testing::AllOf;
-using testing::batch_of;
 using ::testing::HasSubstr;
-using testing::sample_work;
 using ::testing::StartsWith;
 using namespace std::chrono_literals;
 
-class sim_device : public testing::sim_test {};
+class sim_device : public test::sim_test {};
 
 /// What the slow card takes for `batch` of searches.
 duration search_time(const work_batch& batch) {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// A card with round numbers: a multiply-add takes 2 ns, a byte 1 ns on each way.
 inline constexpr sim_profile slow_card{
@@ -74,4 +74,4 @@ protected:
   std::unique_ptr<device> gpu = make(clock, faults);
 };
 
-} // namespace engram::testing
+} // namespace engram::test

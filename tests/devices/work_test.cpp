@@ -5,8 +5,8 @@
 namespace engram {
 namespace {
 
-using testing::batch_of;
-using testing::sample_work;
+using test::batch_of;
+using test::sample_work;
 
 TEST(work, counts_the_items_that_requests_bring) {
   sample_work sample;

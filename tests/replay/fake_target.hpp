@@ -11,7 +11,7 @@
 #include <stop_token>
 #include <thread>
 
-namespace engram::replay::testing {
+namespace engram::replay::test {
 
 /// Answers rightly, one request after the other on a thread of its own, unless told to misbehave.
 class fake_target final : public replay_target {
@@ -126,4 +126,4 @@ inline scenario steady(double rate, duration length) {
   return what;
 }
 
-} // namespace engram::replay::testing
+} // namespace engram::replay::test

@@ -13,7 +13,7 @@ namespace {
 
 using namespace engram;
 using namespace engram::replay;
-using engram::replay::testing::sample_report;
+using engram::replay::test::sample_report;
 
 std::string without(std::string page, const std::string& open, const std::string& close) {
   for (auto at = page.find(open); at != std::string::npos; at = page.find(open, at + 1)) {

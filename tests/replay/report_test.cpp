@@ -13,7 +13,7 @@ namespace {
 
 using namespace engram;
 using namespace engram::replay;
-using engram::replay::testing::sample_report;
+using engram::replay::test::sample_report;
 
 nlohmann::json parsed(const report& what) {
   return nlohmann::json::parse(to_json(what));

@@ -8,8 +8,8 @@ namespace {
 
 using namespace engram;
 using namespace engram::replay;
-using engram::replay::testing::fake_target;
-using engram::replay::testing::steady;
+using engram::replay::test::fake_target;
+using engram::replay::test::steady;
 using namespace std::chrono_literals;
 
 dataset_ptr no_dataset(std::string_view) {

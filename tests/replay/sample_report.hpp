@@ -2,7 +2,7 @@
 
 #include "engram/replay/report.hpp"
 
-namespace engram::replay::testing {
+namespace engram::replay::test {
 
 /// Returns a report with something in every part of it, hostile names included.
 inline report sample_report() {
@@ -86,4 +86,4 @@ inline report sample_report() {
   return what;
 }
 
-} // namespace engram::replay::testing
+} // namespace engram::replay::test

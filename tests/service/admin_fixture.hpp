@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// What the admin API steers in place of a daemon: it notes what it was told, and its store has the
 /// one dataset "fresh".
@@ -68,4 +68,4 @@ private:
   std::vector<std::string> log_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -15,7 +15,7 @@
 #include "admin_fixture.hpp"
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -280,4 +280,4 @@ TEST(job_queue, refuses_more_than_may_wait) {
   go_on.set_value();
 }
 
-} // namespace engram::testing
+} // namespace engram::test

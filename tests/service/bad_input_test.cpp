@@ -5,7 +5,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using nlohmann::json;
 
@@ -347,4 +347,4 @@ TEST_F(http_body_limit, an_endless_body_that_is_refused_at_its_first_byte_ends_t
   EXPECT_TRUE(is_alive());
 }
 
-} // namespace engram::testing
+} // namespace engram::test

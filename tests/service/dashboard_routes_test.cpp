@@ -9,7 +9,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using namespace std::chrono_literals;
 
@@ -139,4 +139,4 @@ TEST_F(dashboard, a_stream_ends_when_the_server_stops) {
   EXPECT_NE(connection->receive_until("no such mark").size(), 0u);
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace engram::testing {
+namespace engram::test {
 
 dataset_ptr graph_of(std::vector<edge> edges, std::vector<std::string> labels, std::size_t nodes,
                      std::uint64_t key = 1) {
@@ -46,4 +46,4 @@ TEST(label_finder, says_when_there_is_nothing_to_find) {
   EXPECT_EQ(unknown.error().code, ec::not_found);
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -6,7 +6,7 @@
 
 #include "steered_server.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
@@ -262,4 +262,4 @@ TEST_F(door_faults, a_held_up_answer_does_not_hold_up_the_end) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -12,7 +12,7 @@
 #include "access/files.hpp"
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -268,4 +268,4 @@ TEST_F(grpc_limits_by_certificate, count_each_name_for_itself) {
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

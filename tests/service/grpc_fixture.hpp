@@ -11,7 +11,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 /// The server of server_fixture.hpp with a gRPC door on a free port, and a channel to it.
 class grpc_fixture : public server_test {
@@ -32,4 +32,4 @@ protected:
   std::shared_ptr<grpc::Channel> channel;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

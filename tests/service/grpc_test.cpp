@@ -14,7 +14,7 @@
 
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using namespace std::chrono_literals;
 
@@ -429,4 +429,4 @@ TEST_F(grpc_test, calls_under_way_are_answered_before_the_door_closes) {
   EXPECT_TRUE(asked.get());
 }
 
-} // namespace engram::testing
+} // namespace engram::test

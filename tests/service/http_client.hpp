@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-namespace engram::testing {
+namespace engram::test {
 
 struct http_response {
   int status = 0; ///< 0: the connection ended before an answer
@@ -137,4 +137,4 @@ inline http_response post(std::uint16_t port, std::string_view path, std::string
   return talk(port, post_text(path, body));
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -9,7 +9,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using nlohmann::json;
 
@@ -275,4 +275,4 @@ TEST_F(http_streaming, keep_no_more_than_a_quarter_of_the_threads) {
   EXPECT_TRUE(is_alive());
 }
 
-} // namespace engram::testing
+} // namespace engram::test

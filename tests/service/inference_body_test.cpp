@@ -6,14 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
 
-namespace engram::testing {
+#include "tensor_bytes.hpp"
+
+namespace engram::test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -34,18 +35,6 @@ infer_request read(const std::string& json, const std::optional<std::string>& bi
   auto out = try_read(json, binary);
   EXPECT_TRUE(out) << out.error().message;
   return out ? std::move(*out) : infer_request{};
-}
-
-template <class T>
-std::vector<T> numbers_of(std::string_view bytes) {
-  std::vector<T> out(bytes.size() / sizeof(T));
-  std::memcpy(out.data(), bytes.data(), bytes.size());
-  return out;
-}
-
-template <class T>
-std::string raw(std::initializer_list<T> numbers) {
-  return {reinterpret_cast<const char*>(numbers.begin()), numbers.size() * sizeof(T)};
 }
 
 std::vector<std::string> texts_of(const tensor& from) {
@@ -376,4 +365,4 @@ TEST(inference_answer, what_went_to_shared_memory_is_in_no_form) {
   EXPECT_FALSE(output.contains("parameters")) << "the C++ client takes them for binary data";
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -9,30 +9,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <set>
 
 #include "server_fixture.hpp"
+#include "tensor_bytes.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 namespace {
-
-template <class T>
-std::string raw(std::initializer_list<T> numbers) {
-  return {reinterpret_cast<const char*>(numbers.begin()), numbers.size() * sizeof(T)};
-}
-
-template <class T>
-std::vector<T> numbers_of(std::string_view bytes) {
-  std::vector<T> out(bytes.size() / sizeof(T));
-  std::memcpy(out.data(), bytes.data(), bytes.size());
-  return out;
-}
 
 /// Returns a POST with further headers, each with its line end.
 std::string post_with(std::string_view path, std::string_view headers, std::string_view body) {
@@ -360,4 +348,4 @@ TEST_F(inference_routes_test, errors_are_a_sentence_and_the_next_one_is_served) 
   post_json(search_path, search_json);
 }
 
-} // namespace engram::testing
+} // namespace engram::test

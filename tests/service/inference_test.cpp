@@ -16,23 +16,12 @@
 #include <vector>
 
 #include "grpc_fixture.hpp"
+#include "tensor_bytes.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-template <class T>
-std::string raw(std::initializer_list<T> numbers) {
-  return {reinterpret_cast<const char*>(numbers.begin()), numbers.size() * sizeof(T)};
-}
-
-template <class T>
-std::vector<T> numbers_of(const std::string& bytes) {
-  std::vector<T> out(bytes.size() / sizeof(T));
-  std::memcpy(out.data(), bytes.data(), bytes.size());
-  return out;
-}
 
 std::string element(std::string_view text) {
   std::string out;
@@ -492,4 +481,4 @@ TEST_F(shared_memory_off, registering_says_which_key_allows_it) {
   EXPECT_TRUE(stub->SystemSharedMemoryUnregister(&b, {}, &all).ok());
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace engram::testing {
+namespace engram::test {
 
 TEST(json_writer, puts_commas_between_and_nowhere_else) {
   json_writer out;
@@ -57,4 +57,4 @@ TEST(json_writer, utf8_passes_and_other_bytes_are_replaced) {
   EXPECT_EQ(written("\xF5\x80\x80\x80").size(), 4 * replacement.size());       // past U+10FFFF
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// How many malformed requests a door is sent. The thread sanitizer's share is smaller: it is the
 /// slowest.
@@ -164,4 +164,4 @@ inline constexpr std::size_t memory_slack = std::size_t{512} << 20;
 inline constexpr std::size_t memory_slack = std::size_t{32} << 20;
 #endif
 
-} // namespace engram::testing
+} // namespace engram::test

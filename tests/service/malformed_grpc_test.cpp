@@ -15,7 +15,7 @@
 #include "grpc_fixture.hpp"
 #include "malformed.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -329,4 +329,4 @@ TEST_F(malformed_grpc, clients_that_send_a_byte_now_and_then_do_not_stop_the_oth
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

@@ -11,7 +11,7 @@
 #include "malformed.hpp"
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -272,4 +272,4 @@ TEST_F(malformed_http, clients_that_send_a_byte_now_and_then_do_not_stop_the_oth
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

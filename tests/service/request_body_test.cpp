@@ -5,7 +5,7 @@
 #include <cmath>
 #include <sstream>
 
-namespace engram::testing {
+namespace engram::test {
 
 request_body read(operation op, const std::string& text) {
   std::istringstream in{text};
@@ -77,4 +77,4 @@ TEST(request_body, an_error_quotes_a_bounded_part_of_the_body) {
   EXPECT_LT(body.error().message.size(), 400u);
 }
 
-} // namespace engram::testing
+} // namespace engram::test

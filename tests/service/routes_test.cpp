@@ -6,7 +6,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using nlohmann::json;
 
@@ -243,4 +243,4 @@ TEST_F(http_routes, a_host_of_another_machine_is_named) {
       << refused.error().message;
 }
 
-} // namespace engram::testing
+} // namespace engram::test

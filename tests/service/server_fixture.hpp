@@ -15,7 +15,7 @@
 
 #include "http_client.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 /// A server on a free port with three small datasets: the collection "animals" (4 rows of dimension
 /// 3, with labels), the collection "stories" (with an embedder) and the graph "animals-graph".
@@ -104,4 +104,4 @@ protected:
   std::uint16_t port = 0;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -7,7 +7,7 @@
 
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
@@ -121,4 +121,4 @@ TEST_F(bounded_connections, no_client_has_more_than_the_bound) {
   EXPECT_TRUE(is_alive());
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -7,7 +7,7 @@
 #include "admin_fixture.hpp"
 #include "server_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 /// The server of server_fixture.hpp with the admin API of a pretended daemon.
 class steered_server_test : public server_test {
@@ -22,4 +22,4 @@ protected:
   std::optional<admin> actions;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

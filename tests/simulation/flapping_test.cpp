@@ -49,8 +49,8 @@ protected:
     options.gpu.gpu_min_batch_size = 1;
     options.gpu.thresholds.gpu_speedup_threshold = 1.0;
     options.batching.max_wait_ms = 0;
-    actors = std::make_unique<testing::virtual_actors>(std::move(options), *clock,
-                                                       std::move(faults), std::move(devices));
+    actors = std::make_unique<test::virtual_actors>(std::move(options), *clock, std::move(faults),
+                                                    std::move(devices));
     actors->advance(1s);
   }
 
@@ -70,8 +70,7 @@ protected:
   void arm(const std::string& setting) { ASSERT_TRUE(actors->core().faults->arm(setting)); }
   breaker_state breaker() { return actors->core().workers[1]->breaker; }
 
-  std::shared_ptr<testing::manual_alarm_clock> clock =
-      std::make_shared<testing::manual_alarm_clock>();
+  std::shared_ptr<test::manual_alarm_clock> clock = std::make_shared<test::manual_alarm_clock>();
   const story nothing_told{*clock, nullptr};
   host_limits host_limits_{
       .standby = true,
@@ -85,7 +84,7 @@ protected:
   std::size_t die_after = 0;   ///< the serving runner dies with every so many batches; 0: never
   duration open_for{};
   simulated_host* host = nullptr;
-  std::unique_ptr<testing::virtual_actors> actors;
+  std::unique_ptr<test::virtual_actors> actors;
 
 private:
   void ask() {

@@ -18,7 +18,7 @@ constexpr std::size_t dim = 8; ///< of every collection
 } // namespace
 
 life::life(std::uint64_t seed, const teller& tell)
-    : dice_(seed), world_(dice_), clock_(std::make_shared<testing::manual_alarm_clock>()),
+    : dice_(seed), world_(dice_), clock_(std::make_shared<test::manual_alarm_clock>()),
       tale_(*clock_, tell) {
   report_.seed = seed;
   tale_.add_plain("seed " + std::to_string(seed) + ": " + world_.describe());
@@ -64,10 +64,10 @@ void life::build() {
     }
     devices.push_back(std::make_unique<observed_device>(std::move(made), g + 1, *this, *clock_));
   }
-  testing::virtual_actors::chooser choose;
+  test::virtual_actors::chooser choose;
   if (world_.random_order) choose = [this](std::size_t n) { return dice_.pick(0, n - 1); };
-  actors_ = std::make_unique<testing::virtual_actors>(world_.options, *clock_, std::move(faults),
-                                                      std::move(devices), std::move(choose));
+  actors_ = std::make_unique<test::virtual_actors>(world_.options, *clock_, std::move(faults),
+                                                   std::move(devices), std::move(choose));
   // Child processes have started by then.
   if (world_.is_calm() || dice_.chance(0.8)) actors_->advance(400ms);
   publish_vectors();

@@ -190,7 +190,7 @@ private:
 
   dice dice_;
   world world_;
-  std::shared_ptr<testing::manual_alarm_clock> clock_;
+  std::shared_ptr<test::manual_alarm_clock> clock_;
   story tale_;
   seed_report report_;
   std::vector<sim_profile> profiles_;  ///< of the GPUs
@@ -208,7 +208,7 @@ private:
   std::map<std::string, followed_breaker, std::less<>> breakers_; ///< by GPU
   std::uint64_t last_event_ = 0;
   bool stopped_ = false;
-  std::unique_ptr<testing::virtual_actors> actors_; ///< gone before what its answers are written to
+  std::unique_ptr<test::virtual_actors> actors_; ///< gone before what its answers are written to
 };
 
 } // namespace engram::simulation

@@ -12,7 +12,7 @@
 #include <optional>
 #include <utility>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// A clock whose hands the test turns. Alarms ring in `advance`, on the thread that calls it, in
 /// the order of their times and then of their making, and see the time that they were made for.
@@ -78,4 +78,4 @@ private:
   mutable std::atomic<clock_type::rep> now_; // sleeping, as `now`, is anybody's
 };
 
-} // namespace engram::testing
+} // namespace engram::test

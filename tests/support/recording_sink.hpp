@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// Is the process's trace sink while it lives, and writes down what it hears: "push NAME", "pop",
 /// "begin NAME RANGE", "end RANGE" with ranges counted from 1.
@@ -45,4 +45,4 @@ private:
   std::vector<std::string> heard_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// A device that does what the test says: right answers after `latency`, unless the script has
 /// something else for a run. Runs on the thread that calls it or on the clock's. Not thread-safe.
@@ -101,4 +101,4 @@ private:
   std::set<std::uint64_t> resident_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using namespace engram;
 using state = breaker_state;
 
-constexpr time_point start{1000s};
+constexpr time_point model_start{1000s};
 
 /// The rules of the breaker as plain as they can be put. Jitter is chance, so it only says between
 /// which times the timer may fire; the test then tells it which it was.
@@ -253,11 +253,11 @@ breaker_limits small_limits() {
 }
 
 TEST(breaker_model, every_sequence_of_six_events_follows_the_rules_and_leads_back) {
-  EXPECT_EQ(explore({small_limits(), 1}, start, 6, "", event_kinds), "");
+  EXPECT_EQ(explore({small_limits(), 1}, model_start, 6, "", event_kinds), "");
 }
 
 TEST(breaker_model, so_does_every_sequence_of_five_where_an_operator_has_a_say) {
-  EXPECT_EQ(explore({small_limits(), 1}, start, 5, "", event_kinds_with_overrides), "");
+  EXPECT_EQ(explore({small_limits(), 1}, model_start, 5, "", event_kinds_with_overrides), "");
 }
 
 breaker_limits random_limits(std::mt19937_64& random) {
@@ -278,7 +278,7 @@ std::string live(std::uint64_t seed) {
   std::mt19937_64 random{seed};
   const auto below = [&](std::uint64_t n) { return random() % n; };
   pair_of both{random_limits(random), seed};
-  auto now = start;
+  auto now = model_start;
   const auto health = below(101); // percent of runs that succeed
   const auto steps = 1 + below(120);
   for (std::uint64_t step = 0; step < steps; ++step) {

@@ -7,10 +7,10 @@ namespace {
 using namespace engram;
 using namespace std::chrono_literals;
 
-const time_point start{std::chrono::hours{1}};
+const time_point first_hour{std::chrono::hours{1}};
 
 verification_policy policy_of(double share, duration interval = {}, std::size_t devices = 2) {
-  verification_policy policy{devices, start};
+  verification_policy policy{devices, first_hour};
   policy.set_limits({.check_share = share, .canary_interval = interval});
   return policy;
 }
@@ -68,46 +68,46 @@ TEST(check_share, a_check_that_came_to_nothing_is_repeated_on_the_next_answer) {
 
 TEST(canary, is_due_after_the_interval_without_a_run) {
   auto policy = policy_of(0, 100ms);
-  EXPECT_FALSE(policy.is_canary_due(1, start + 99ms));
-  EXPECT_TRUE(policy.is_canary_due(1, start + 100ms));
-  EXPECT_EQ(policy.next_canary(), start + 100ms);
-  policy.on_run(1, start + 60ms);
-  EXPECT_FALSE(policy.is_canary_due(1, start + 159ms));
-  EXPECT_TRUE(policy.is_canary_due(1, start + 160ms));
+  EXPECT_FALSE(policy.is_canary_due(1, first_hour + 99ms));
+  EXPECT_TRUE(policy.is_canary_due(1, first_hour + 100ms));
+  EXPECT_EQ(policy.next_canary(), first_hour + 100ms);
+  policy.on_run(1, first_hour + 60ms);
+  EXPECT_FALSE(policy.is_canary_due(1, first_hour + 159ms));
+  EXPECT_TRUE(policy.is_canary_due(1, first_hour + 160ms));
 }
 
 TEST(canary, that_is_not_possible_is_tried_again_within_the_interval) {
   auto policy = policy_of(0, 100ms);
-  policy.postpone_canary(1, start + 100ms);
-  EXPECT_FALSE(policy.is_canary_due(1, start + 100ms));
-  EXPECT_TRUE(policy.is_canary_due(1, start + 110ms));
+  policy.postpone_canary(1, first_hour + 100ms);
+  EXPECT_FALSE(policy.is_canary_due(1, first_hour + 100ms));
+  EXPECT_TRUE(policy.is_canary_due(1, first_hour + 110ms));
 }
 
 TEST(canary, is_never_due_with_an_interval_of_0) {
   auto policy = policy_of(0, 0ms);
-  EXPECT_FALSE(policy.is_canary_due(1, start + 24h));
+  EXPECT_FALSE(policy.is_canary_due(1, first_hour + 24h));
   EXPECT_FALSE(policy.next_canary());
 }
 
 TEST(canary, is_never_asked_of_the_cpu) {
   auto alone = policy_of(0, 100ms, 1);
   EXPECT_FALSE(alone.next_canary());
-  EXPECT_FALSE(alone.is_canary_due(0, start + 1h));
+  EXPECT_FALSE(alone.is_canary_due(0, first_hour + 1h));
 }
 
 TEST(canary, of_several_gpus_each_has_its_own_time) {
   auto policy = policy_of(0, 100ms, 3);
-  policy.on_run(1, start + 50ms);
-  EXPECT_EQ(policy.next_canary(), start + 100ms);
-  EXPECT_FALSE(policy.is_canary_due(1, start + 100ms));
-  EXPECT_TRUE(policy.is_canary_due(2, start + 100ms));
+  policy.on_run(1, first_hour + 50ms);
+  EXPECT_EQ(policy.next_canary(), first_hour + 100ms);
+  EXPECT_FALSE(policy.is_canary_due(1, first_hour + 100ms));
+  EXPECT_TRUE(policy.is_canary_due(2, first_hour + 100ms));
 }
 
 TEST(canary, an_interval_near_0_does_not_keep_the_cpu_busy) {
   auto policy = policy_of(0, 1ns);
-  EXPECT_EQ(policy.next_canary(), start + 1ms);
-  policy.postpone_canary(1, start + 1ms);
-  EXPECT_EQ(policy.next_canary(), start + 2ms);
+  EXPECT_EQ(policy.next_canary(), first_hour + 1ms);
+  policy.postpone_canary(1, first_hour + 1ms);
+  EXPECT_EQ(policy.next_canary(), first_hour + 2ms);
 }
 
 } // namespace

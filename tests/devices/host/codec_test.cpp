@@ -11,7 +11,7 @@
 namespace engram {
 namespace {
 
-using testing::sample_batches;
+using test::sample_batches;
 
 struct alignas(64) line {
   std::byte bytes[64];

@@ -26,9 +26,9 @@ namespace engram {
 namespace {
 
 using namespace std::chrono_literals;
+using test::sample_batches;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using testing::sample_batches;
 
 const steady_clock_source machine_clock;
 

@@ -2,7 +2,7 @@
 
 #include "engram/tests/devices/sample_work.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 
 /// Makes whole batches: several requests, some of them cut, with equal and different options.
 class sample_batches {
@@ -37,4 +37,4 @@ private:
   sample_work work_;
 };
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -15,11 +15,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using kind = access_verdict::kind;
-using testing::admin_token;
-using testing::query_token;
-using testing::unknown_token;
+using test::admin_token;
+using test::query_token;
+using test::unknown_token;
 
-class access_control_test : public testing::folder_test {
+class access_control_test : public test::folder_test {
 protected:
   /// Configures tokens for a query token "one" and an admin token "ops".
   void use_tokens() {
@@ -47,7 +47,7 @@ protected:
     access.use(std::move(*rules));
   }
 
-  testing::manual_alarm_clock clock;
+  test::manual_alarm_clock clock;
   access_control access{clock, {}};
   server_options options;
 };

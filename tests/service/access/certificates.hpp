@@ -9,7 +9,7 @@
 #include <string>
 
 /// Certificates that are made up for a test.
-namespace engram::testing {
+namespace engram::test {
 
 /// A certificate and its key, as objects and as PEM text.
 struct identity {
@@ -69,4 +69,4 @@ inline identity make_identity(const char* name, const identity* authority = null
   return out;
 }
 
-} // namespace engram::testing
+} // namespace engram::test

@@ -14,11 +14,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::system_clock;
-using testing::identity;
-using testing::make_identity;
-using testing::query_token;
+using test::identity;
+using test::make_identity;
+using test::query_token;
 
-class doorkeeper_test : public testing::folder_test {
+class doorkeeper_test : public test::folder_test {
 protected:
   doorkeeper_test() {
     options.tls_certificate = write("server.pem", server.certificate_pem());

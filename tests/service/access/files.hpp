@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// A folder of its own for each test.
 class folder_test : public ::testing::Test {
@@ -37,4 +37,4 @@ inline const std::string query_token = "q-0123456789abcdef0123456789abcdef";
 inline const std::string admin_token = "a-0123456789abcdef0123456789abcdef";
 inline const std::string unknown_token = "u-0123456789abcdef0123456789abcdef";
 
-} // namespace engram::testing
+} // namespace engram::test

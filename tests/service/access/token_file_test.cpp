@@ -9,9 +9,9 @@
 namespace engram {
 namespace {
 
-using testing::admin_token;
-using testing::query_token;
-using testing::unknown_token;
+using test::admin_token;
+using test::query_token;
+using test::unknown_token;
 
 TEST(token_file, knows_the_roles_and_names_of_its_tokens_and_no_others) {
   const auto file = token_file::parse("# who may come in\n\n query\t" + query_token + "\r\nadmin " +
@@ -60,7 +60,7 @@ TEST(token_file, is_refused_without_a_token) {
   EXPECT_NE(file.error().message.find("no token in it"), std::string::npos);
 }
 
-class token_file_on_disk : public testing::folder_test {};
+class token_file_on_disk : public test::folder_test {};
 
 TEST_F(token_file_on_disk, is_read) {
   EXPECT_TRUE(token_file::read(write("tokens", "query " + query_token)));
