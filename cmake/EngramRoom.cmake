@@ -1,9 +1,12 @@
 # How every room is built: one static library `engram_<room>` with the alias `engram::<room>`.
 
+# What was compiled in one checkout serves every other: paths count from the checkout.
 find_program(ENGRAM_CCACHE ccache)
 if(ENGRAM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${ENGRAM_CCACHE}")
-  set(CMAKE_CUDA_COMPILER_LAUNCHER "${ENGRAM_CCACHE}")
+  set(engram_launcher "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=true
+    "${ENGRAM_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${engram_launcher}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${engram_launcher}")
 endif()
 
 # Flags that every target of this tree shares. Never exported.
