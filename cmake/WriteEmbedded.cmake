@@ -7,12 +7,12 @@ file(WRITE "${SOURCE}" "#include <string_view>
 namespace engram::embedded {
 
 namespace {
-constexpr unsigned char bytes[] = {
+constexpr unsigned char ${NAME}_bytes[] = {
 ${bytes}0};
 }
 
 extern const std::string_view ${NAME};
-const std::string_view ${NAME}{reinterpret_cast<const char*>(bytes), sizeof bytes - 1};
+const std::string_view ${NAME}{reinterpret_cast<const char*>(${NAME}_bytes), sizeof ${NAME}_bytes - 1};
 
 } // namespace engram::embedded
 ")
