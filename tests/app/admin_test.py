@@ -176,6 +176,8 @@ class Closed(AdminTest):
                 ({"Origin": "http://elsewhere.example"}, 403),
                 ({"Origin": "null"}, 403),
                 ({"Sec-Fetch-Site": "cross-site"}, 403),
+                ({"Host": "rebound.example", "Origin": "http://rebound.example"}, 403),
+                ({"Host": f"localhost:{daemon.port}", "Origin": f"http://localhost:{daemon.port}"}, 200),
                 ({"Origin": f"http://127.0.0.1:{daemon.port}", "Sec-Fetch-Site": "same-origin"}, 200),
             ]:
                 connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)

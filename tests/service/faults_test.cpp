@@ -96,7 +96,7 @@ TEST_F(admin_faults, refuse_other_methods) {
 
 TEST_F(admin_faults, need_the_length_of_a_body) {
   const auto response =
-      talk(port, "PUT /v1/admin/faults HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+      talk(port, "PUT /v1/admin/faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(response.status, 411);
 }
 

@@ -118,15 +118,15 @@ inline http_response talk(std::uint16_t port, std::string_view bytes) {
 }
 
 inline http_response get(std::uint16_t port, std::string_view path) {
-  return talk(port,
-              "GET " + std::string{path} + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+  return talk(port, "GET " + std::string{path} +
+                        " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 }
 
 inline std::string request_text(std::string_view method, std::string_view path,
                                 std::string_view body) {
   return std::string{method} + ' ' + std::string{path} +
-         " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-         std::string{body};
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + std::string{body};
 }
 
 inline std::string post_text(std::string_view path, std::string_view body) {
