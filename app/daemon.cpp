@@ -125,7 +125,7 @@ std::optional<int> daemon::open_doors() {
       *pipe_, options_.server, *keeper_, [this](http_router& router, http_door& door) {
         add_inference_routes(router, door, *models_, options_.server.max_body_bytes);
         add_admin_routes(router, *pipe_, *actions_);
-        add_dashboard_routes(router, *dashboard_, options_.server);
+        add_dashboard_routes(router, *dashboard_);
       });
   if (!listening) return report_start_error(listening.error());
   server_ = std::move(*listening);
