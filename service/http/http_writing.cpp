@@ -24,6 +24,19 @@ bool is_compressible(const http_reply& reply) {
          reply.headers.find("Content-Encoding") == std::string::npos;
 }
 
+/// Returns the name of what went wrong. Who may not come in is told by the door itself, in words
+/// that no answer of the pipeline has; gRPC's `engram-code` says the same.
+std::string_view code_of(const http_reply& reply) {
+  switch (reply.status) {
+  case 401:
+    return "unauthenticated";
+  case 403:
+    return "forbidden";
+  default:
+    return to_string(reply.failure->code);
+  }
+}
+
 /// Returns all of the head but what says where the body ends.
 std::string head_of(mg_connection* connection, const http_reply& reply, const answer_frame& frame) {
   std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
@@ -50,7 +63,7 @@ http_reply worded_failure(const http_reply& reply, std::string_view path, std::s
       .field("title", title)
       .field("status", reply.status)
       .field("detail", reply.failure->message)
-      .field("code", to_string(reply.failure->code));
+      .field("code", code_of(reply));
   if (!id.empty()) out.field("request_id", id);
   worded.body = out.end_object().take();
   worded.content_type = "application/problem+json";

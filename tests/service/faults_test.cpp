@@ -109,6 +109,7 @@ TEST_P(closed_admin_faults, are_refused_by_the_name_of_the_key) {
   EXPECT_EQ(response.status, 403);
   EXPECT_EQ(json::parse(response.body).at("detail"),
             "/v1/admin/faults is closed: faults.admin_enabled is false");
+  EXPECT_EQ(json::parse(response.body).at("code"), "forbidden");
   EXPECT_TRUE(is_alive());
   for (const auto& site : pipe->faults())
     EXPECT_EQ(site.setting, "off") << site.name;

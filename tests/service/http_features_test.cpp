@@ -5,6 +5,8 @@
 #include "engram/service/http/openapi.hpp"
 #include "engram/service/http/request_id.hpp"
 
+#include <gmock/gmock.h>
+
 #include <sstream>
 
 #include "server_fixture.hpp"
@@ -230,6 +232,17 @@ TEST_F(http_index, every_reference_of_the_openapi_document_leads_somewhere) {
   };
   look(document);
   EXPECT_GT(references, 20);
+}
+
+TEST_F(http_index, the_openapi_document_lists_every_name_of_an_error) {
+  const auto document = json::parse(get(port, "/openapi.json").body);
+  std::vector<std::string> names;
+  for (auto code = 1; code <= static_cast<int>(ec::last_); ++code)
+    names.emplace_back(to_string(static_cast<ec>(code)));
+  names.insert(names.end(), {"unauthenticated", "forbidden"});
+  EXPECT_THAT(
+      document.at("components").at("schemas").at("Problem").at("properties").at("code").at("enum"),
+      ::testing::UnorderedElementsAreArray(names));
 }
 
 // -- answers without an end --
