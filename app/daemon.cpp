@@ -69,7 +69,7 @@ int daemon::run() {
   if (const auto failed = open_pipeline()) return *failed;
   if (const auto failed = open_doors()) return *failed;
   if (const auto failed = load()) return *failed;
-  if (!drain_wanted_) hold_readiness({});
+  give_readiness();
   events_->catch_up();
   if (options_.pipeline.faults.admin_enabled)
     spdlog::warn("faults.admin_enabled: whoever reaches {} can break this pipeline on purpose",
@@ -129,13 +129,12 @@ std::optional<int> daemon::open_doors() {
       });
   if (!listening) return report_start_error(listening.error());
   server_ = std::move(*listening);
-  server_->hold_readiness("loading");
   if (options_.server.grpc_enabled) {
     auto grpc = grpc_server::start(*pipe_, *models_, options_.server, *keeper_, &*actions_);
     if (!grpc) return report_start_error(grpc.error());
     grpc_ = std::move(*grpc);
-    grpc_->hold_readiness(true);
   }
+  actions_->open();
   return std::nullopt;
 }
 
@@ -272,8 +271,15 @@ result<std::vector<key_change>> daemon::reload() {
 }
 
 void daemon::want_drain() {
-  hold_readiness("draining"); // at once; the rest is up to the main thread
+  const std::lock_guard lock{readiness_mutex_};
   drain_wanted_ = true;
+  hold_readiness("draining"); // at once; the rest is up to the main thread
+}
+
+/// Says at the doors that all is made, unless somebody wants to drain already.
+void daemon::give_readiness() {
+  const std::lock_guard lock{readiness_mutex_};
+  if (!drain_wanted_) hold_readiness({});
 }
 
 void daemon::hold_readiness(const std::string& state) {

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,7 @@ private:
   void reload_on_signal();
   result<std::vector<key_change>> reload();
   void want_drain();
+  void give_readiness();
   void hold_readiness(const std::string& state);
   void beat_if_alive();
   std::string what_is_served() const;
@@ -60,6 +62,7 @@ private:
   live_configuration live_;
   service_manager manager_;
   bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
+  std::mutex readiness_mutex_; ///< a drain is wanted before readiness is given, or after
   std::atomic<bool> drain_wanted_{false};
   std::atomic<bool> is_ready_{false};
   std::unique_ptr<doorkeeper> keeper_; ///< before the doors that ask it

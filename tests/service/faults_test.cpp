@@ -100,6 +100,22 @@ TEST_F(admin_faults, need_the_length_of_a_body) {
   EXPECT_EQ(response.status, 411);
 }
 
+class early_admin : public steered_server_test {
+protected:
+  early_admin() { opens = false; }
+};
+
+TEST_F(early_admin, is_refused_until_all_is_there) {
+  const auto early = post(port, "/v1/admin/drain", "");
+  EXPECT_EQ(early.status, 503);
+  EXPECT_EQ(json::parse(early.body).at("code"), "unavailable");
+  EXPECT_TRUE(early.has_header("Retry-After: 1"));
+  EXPECT_EQ(daemon.drains, 0);
+  actions->open();
+  EXPECT_EQ(post(port, "/v1/admin/drain", "").status, 202);
+  EXPECT_EQ(daemon.drains, 1);
+}
+
 class closed_admin_faults : public steered_server_test,
                             public ::testing::WithParamInterface<const char*> {};
 

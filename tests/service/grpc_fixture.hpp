@@ -22,6 +22,7 @@ protected:
     auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
+    grpc_door->hold_readiness(false);
     channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),
                                   grpc::InsecureChannelCredentials());
   }
