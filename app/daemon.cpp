@@ -309,7 +309,7 @@ int daemon::drain(std::string_view why) {
   const auto in_flight = pipe_->health().in_flight;
   hold_readiness("draining");
   manager_.say_stopping("Draining " + std::to_string(in_flight) + " requests",
-                        patience + 3 * writing_patience);
+                        patience + 4 * writing_patience);
   spdlog::info("{}draining {} requests; a second signal ends at once", why, in_flight);
   bool all_served = false;
   const auto stop = [&] {
@@ -324,10 +324,7 @@ int daemon::drain(std::string_view why) {
                  pipe_->health().in_flight);
     std::_Exit(exit_run_time);
   };
-  // The drain has a limit of its own; the watchdog is not to cut it short.
-  run_watchfully(stop, on_signal, [this] {
-    if (manager_.is_beat_due()) manager_.beat();
-  });
+  stop_within(patience + 3 * writing_patience, stop, on_signal);
   const auto counts = pipe_->counts();
   events_->catch_up();
   spdlog::info("stopped: {} requests accepted, {} answered", counts.accepted, counts.answered);
@@ -348,10 +345,26 @@ int daemon::end_unsupervised() {
     if (grpc_) grpc_->stop(writing_patience);
     pipe_->stop(milliseconds{0});
   };
-  run_watchfully(stop, [code](int signal) {
+  stop_within(3 * writing_patience, stop, [code](int signal) {
     if (signal != SIGHUP) std::_Exit(code);
   });
   return code;
+}
+
+/// Runs `stop`, and ends the process at once should that take longer than `patience`: the doors
+/// wait for what runs in them, and a publication cannot be interrupted. Nothing is lost with it but
+/// its own answer: requests had their time, and a publication only reads from the disk.
+void daemon::stop_within(milliseconds patience, const std::function<void()>& stop,
+                         const std::function<void(int)>& on_signal) {
+  const auto due = std::chrono::steady_clock::now() + patience;
+  run_watchfully(stop, on_signal, [&] {
+    // The end has this limit; the watchdog is not to cut it short.
+    if (manager_.is_beat_due()) manager_.beat();
+    if (std::chrono::steady_clock::now() < due) return;
+    events_->catch_up();
+    spdlog::warn("what still runs, such as a publication, took too long: ending without it");
+    std::_Exit(exit_run_time);
+  });
 }
 
 /// Says why the daemon ends, below what led to it.

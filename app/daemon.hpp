@@ -12,6 +12,8 @@
 #include "engram/service/oip/inference_server.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +57,8 @@ private:
   void hear_while_starting(int signal, std::string_view unfinished);
   int drain(std::string_view why);
   int end_unsupervised();
+  void stop_within(std::chrono::milliseconds patience, const std::function<void()>& stop,
+                   const std::function<void(int)>& on_signal);
   int report_trouble(const error& why);
 
   const common_options& common_;
