@@ -118,7 +118,7 @@ std::optional<int> daemon::open_pipeline() {
 }
 
 std::optional<int> daemon::open_doors() {
-  models_.emplace(*pipe_, options_.oip);
+  models_.emplace(*pipe_, options_.oip, options_.server.max_body_bytes);
   actions_.emplace(*pipe_, controls());
   dashboard_.emplace(*pipe_);
   auto listening = http_server::start(

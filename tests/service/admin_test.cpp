@@ -32,7 +32,7 @@ protected:
     server_test::SetUp();
     actions.emplace(*pipe, daemon.controls(*pipe));
     if (opens) actions->open();
-    models = std::make_unique<inference_server>(*pipe, protocol);
+    models = std::make_unique<inference_server>(*pipe, protocol, door.max_body_bytes);
     auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper, &*actions);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
