@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t least_worth_compressing = 1400;
 
 /// What a client has to take within the connection watch's patience, but for what the system's
-/// buffers take. Answers that are not long go in one write.
+/// buffers take; a whole answer has a limit too. Answers that are not long go in one write.
 constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 
 bool is_compressible(const http_reply& reply) {
@@ -86,10 +86,11 @@ void write_reply(mg_connection* connection, http_reply reply, const answer_frame
                      "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n";
   // In one piece: a reply in two writes waits for the first one's acknowledgement.
   if (frame.with_body) text += reply.body;
+  const auto latest = served ? served->due_for(text.size()) : time_point::max();
   for (std::string_view rest = text; !rest.empty();) {
     const auto piece = rest.substr(0, most_at_once);
     std::optional<connection_watch::waiting> limited;
-    if (served) limited.emplace(*served, connection_watch::waiting::direction::taking);
+    if (served) limited.emplace(*served, connection_watch::waiting::direction::taking, latest);
     if (mg_write(connection, piece.data(), piece.size()) != static_cast<int>(piece.size())) return;
     rest.remove_prefix(piece.size());
   }
