@@ -283,6 +283,7 @@ void daemon::give_readiness() {
 }
 
 void daemon::hold_readiness(const std::string& state) {
+  dashboard_->hold_readiness(state);
   server_->hold_readiness(state);
   if (grpc_) grpc_->hold_readiness(!state.empty());
 }

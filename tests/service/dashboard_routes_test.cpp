@@ -17,6 +17,7 @@ class dashboard : public server_test {
 protected:
   void add_routes(http_router& router) override {
     feed.emplace(*pipe);
+    feed->hold_readiness({});
     add_dashboard_routes(router, *feed);
   }
   void TearDown() override { server.reset(); }
