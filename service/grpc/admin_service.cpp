@@ -52,8 +52,13 @@ grpc::ServerUnaryReactor* admin_service::serve(grpc::CallbackServerContext& cont
     return refuse(context, *admitted.refusal);
   }
   auto* call = new admin_call(door_.calls(), context);
+  if (!actions_.is_open()) {
+    call->finish(admin::not_open_yet());
+    return call;
+  }
   if (!closed.empty()) {
     actions_.note_refusal(who, what, {ec::invalid_argument, closed});
+    context.AddTrailingMetadata("engram-code", "forbidden");
     call->Finish({grpc::StatusCode::PERMISSION_DENIED, "the admin API is closed: " + closed});
     return call;
   }
