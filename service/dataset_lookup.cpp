@@ -9,7 +9,7 @@ namespace engram {
 
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string in_double_quotes(std::string_view text) {
   return '"' + std::string{text} + '"';
 }
 
@@ -17,7 +17,7 @@ error unknown_dataset(const pipeline& pipe, std::string_view kind, std::string_v
   std::string known;
   for (const auto& data : pipe.datasets())
     known += (known.empty() ? "" : ", ") + data->name;
-  return {ec::not_found, "there is no " + std::string{kind} + " " + quoted(name) + ": " +
+  return {ec::not_found, "there is no " + std::string{kind} + " " + in_double_quotes(name) + ": " +
                              (known.empty() ? "no dataset is loaded" : "loaded are " + known)};
 }
 
@@ -38,7 +38,7 @@ result<dataset_ptr> find_collection(const pipeline& pipe, std::string_view name)
   if (!data) return unknown_dataset(pipe, "collection", name);
   if (!data->collection())
     return error{ec::invalid_argument,
-                 quoted(name) + " is a graph: search and score want a vector collection"};
+                 in_double_quotes(name) + " is a graph: search and score want a vector collection"};
   return data;
 }
 
@@ -48,16 +48,16 @@ result<dataset_ptr> find_graph(const pipeline& pipe, std::string_view name) {
   auto sibling = pipe.find(std::string{name} + std::string{graph_suffix});
   if (sibling && sibling->graph()) return sibling;
   if (!data) return unknown_dataset(pipe, "graph", name);
-  return error{ec::invalid_argument, quoted(name) +
-                                         " is a vector collection and there is no graph " +
-                                         quoted(std::string{name} + std::string{graph_suffix}) +
-                                         ": spread wants a graph"};
+  return error{ec::invalid_argument,
+               in_double_quotes(name) + " is a vector collection and there is no graph " +
+                   in_double_quotes(std::string{name} + std::string{graph_suffix}) +
+                   ": spread wants a graph"};
 }
 
 result<std::vector<float>> embed_text(const dataset& data, std::string_view text) {
   const auto embedder = data.collection()->embedder();
   if (!embedder)
-    return error{ec::invalid_argument, "collection " + quoted(data.name) +
+    return error{ec::invalid_argument, "collection " + in_double_quotes(data.name) +
                                            " has no embedder for text: give the query as a vector"};
   return embedder->embed(text);
 }
@@ -112,11 +112,11 @@ std::shared_ptr<const label_index> label_finder::index_of(const dataset_ptr& dat
 
 result<node_id> label_finder::find(const dataset_ptr& data, std::string_view label) {
   if (!data->graph()->has_labels())
-    return error{ec::invalid_argument,
-                 "graph " + quoted(data->name) + " has no labels: name seeds by their node number"};
+    return error{ec::invalid_argument, "graph " + in_double_quotes(data->name) +
+                                           " has no labels: name seeds by their node number"};
   if (const auto node = index_of(data)->find(label)) return *node;
-  return error{ec::not_found,
-               "no node of graph " + quoted(data->name) + " is called " + quoted(label)};
+  return error{ec::not_found, "no node of graph " + in_double_quotes(data->name) + " is called " +
+                                  in_double_quotes(label)};
 }
 
 } // namespace engram

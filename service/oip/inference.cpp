@@ -293,7 +293,7 @@ result<std::vector<requested_output>> match_outputs(const served_model& model,
 }
 
 template <class T>
-void append_number(std::string& out, T number) {
+void append_element(std::string& out, T number) {
   out.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
 
@@ -335,11 +335,11 @@ tensor hits_output(const infer_plan& plan, const answer& given, const std::strin
   }
   bytes.reserve(from.counts.size() * width * sizeof(float));
   if (name == "scores" || name == "activations") {
-    for_each_place(from, width, [&](const hit* h) { append_number(bytes, h ? h->score : 0.0f); });
+    for_each_place(from, width, [&](const hit* h) { append_element(bytes, h ? h->score : 0.0f); });
     return owned_tensor(name, oip_fp32, shape, std::move(bytes));
   }
   for_each_place(from, width,
-                 [&](const hit* h) { append_number(bytes, h ? std::uint32_t{h->id} : no_id); });
+                 [&](const hit* h) { append_element(bytes, h ? std::uint32_t{h->id} : no_id); });
   return owned_tensor(name, oip_uint32, shape, std::move(bytes));
 }
 
