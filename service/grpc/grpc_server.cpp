@@ -50,6 +50,14 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const tls_files* tls) {
   return grpc::SslServerCredentials(options);
 }
 
+/// gRPC bounds what a compressed message has on the wire and not what becomes of it. A call that
+/// announces compression ends with UNIMPLEMENTED and gRPC's sentence, and nothing is decompressed.
+void refuse_compressed_messages(grpc::ServerBuilder& builder) {
+  for (const auto each : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP})
+    builder.SetCompressionAlgorithmSupportStatus(each, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
 } // namespace
 
 struct grpc_server::impl {
@@ -101,6 +109,7 @@ result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inferenc
   if (self.steering) builder.RegisterService(&*self.steering);
   constexpr std::uint64_t most = std::numeric_limits<int>::max();
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min(options.max_body_bytes, most)));
+  refuse_compressed_messages(builder);
   // Two servers on one port would share its calls at random.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   self.server = builder.BuildAndStart();
