@@ -5,6 +5,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <ostream>
@@ -72,6 +73,7 @@ TEST_P(compressed, streams_are_told_too) {
   const auto stub = v1::Engram::NewStub(channel);
   grpc::ClientContext context;
   context.set_compression_algorithm(GetParam().what);
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
   const auto stream = stub->Stream(&context);
   v1::StreamRequest in;
   in.add_requests()->mutable_search()->set_text(std::string(1000, 'x'));
