@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -38,6 +39,7 @@ v1::ScoreRequest many_rows() {
     out.add_ids(0);
   return out;
 }
+
 class grpc_exceptions : public grpc_fixture {
 protected:
   void SetUp() override {
@@ -45,11 +47,14 @@ protected:
     stub = v1::Engram::NewStub(channel);
   }
 
+  static auto patience() { return std::chrono::system_clock::now() + std::chrono::seconds{20}; }
   grpc::Status score() {
     v1::ScoreResponse out;
     grpc::ClientContext context;
+    context.set_deadline(patience());
     return stub->Score(&context, many_rows(), &out);
   }
+
   std::unique_ptr<v1::Engram::Stub> stub;
 };
 
@@ -73,6 +78,7 @@ TEST_F(grpc_exceptions, an_answer_that_memory_does_not_suffice_for_is_an_error) 
 
 TEST_F(grpc_exceptions, a_stream_outlives_them) {
   grpc::ClientContext context;
+  context.set_deadline(patience());
   const auto stream = stub->Stream(&context);
   v1::StreamRequest all;
   for (const std::uint64_t id : {1u, 2u}) {
