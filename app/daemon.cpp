@@ -69,7 +69,7 @@ int daemon::run() {
   if (const auto failed = open_pipeline()) return *failed;
   if (const auto failed = open_doors()) return *failed;
   if (const auto failed = load()) return *failed;
-  if (!drain_wanted_) hold_readiness({});
+  give_readiness();
   events_->catch_up();
   if (options_.pipeline.faults.admin_enabled)
     spdlog::warn("faults.admin_enabled: whoever reaches {} can break this pipeline on purpose",
@@ -118,24 +118,23 @@ std::optional<int> daemon::open_pipeline() {
 }
 
 std::optional<int> daemon::open_doors() {
-  models_.emplace(*pipe_, options_.oip);
+  models_.emplace(*pipe_, options_.oip, options_.server.max_body_bytes);
   actions_.emplace(*pipe_, controls());
   dashboard_.emplace(*pipe_);
   auto listening = http_server::start(
       *pipe_, options_.server, *keeper_, [this](http_router& router, http_door& door) {
         add_inference_routes(router, door, *models_, options_.server.max_body_bytes);
         add_admin_routes(router, *pipe_, *actions_);
-        add_dashboard_routes(router, *dashboard_, options_.server);
+        add_dashboard_routes(router, *dashboard_);
       });
   if (!listening) return report_start_error(listening.error());
   server_ = std::move(*listening);
-  server_->hold_readiness("loading");
   if (options_.server.grpc_enabled) {
     auto grpc = grpc_server::start(*pipe_, *models_, options_.server, *keeper_, &*actions_);
     if (!grpc) return report_start_error(grpc.error());
     grpc_ = std::move(*grpc);
-    grpc_->hold_readiness(true);
   }
+  actions_->open();
   return std::nullopt;
 }
 
@@ -272,11 +271,19 @@ result<std::vector<key_change>> daemon::reload() {
 }
 
 void daemon::want_drain() {
-  hold_readiness("draining"); // at once; the rest is up to the main thread
+  const std::lock_guard lock{readiness_mutex_};
   drain_wanted_ = true;
+  hold_readiness("draining"); // at once; the rest is up to the main thread
+}
+
+/// Says at the doors that all is made, unless somebody wants to drain already.
+void daemon::give_readiness() {
+  const std::lock_guard lock{readiness_mutex_};
+  if (!drain_wanted_) hold_readiness({});
 }
 
 void daemon::hold_readiness(const std::string& state) {
+  dashboard_->hold_readiness(state);
   server_->hold_readiness(state);
   if (grpc_) grpc_->hold_readiness(!state.empty());
 }
@@ -303,7 +310,7 @@ int daemon::drain(std::string_view why) {
   const auto in_flight = pipe_->health().in_flight;
   hold_readiness("draining");
   manager_.say_stopping("Draining " + std::to_string(in_flight) + " requests",
-                        patience + 3 * writing_patience);
+                        patience + 4 * writing_patience);
   spdlog::info("{}draining {} requests; a second signal ends at once", why, in_flight);
   bool all_served = false;
   const auto stop = [&] {
@@ -318,10 +325,7 @@ int daemon::drain(std::string_view why) {
                  pipe_->health().in_flight);
     std::_Exit(exit_run_time);
   };
-  // The drain has a limit of its own; the watchdog is not to cut it short.
-  run_watchfully(stop, on_signal, [this] {
-    if (manager_.is_beat_due()) manager_.beat();
-  });
+  stop_within(patience + 3 * writing_patience, stop, on_signal);
   const auto counts = pipe_->counts();
   events_->catch_up();
   spdlog::info("stopped: {} requests accepted, {} answered", counts.accepted, counts.answered);
@@ -342,10 +346,26 @@ int daemon::end_unsupervised() {
     if (grpc_) grpc_->stop(writing_patience);
     pipe_->stop(milliseconds{0});
   };
-  run_watchfully(stop, [code](int signal) {
+  stop_within(3 * writing_patience, stop, [code](int signal) {
     if (signal != SIGHUP) std::_Exit(code);
   });
   return code;
+}
+
+/// Runs `stop`, and ends the process at once should that take longer than `patience`: the doors
+/// wait for what runs in them, and a publication cannot be interrupted. Nothing is lost with it but
+/// its own answer: requests had their time, and a publication only reads from the disk.
+void daemon::stop_within(milliseconds patience, const std::function<void()>& stop,
+                         const std::function<void(int)>& on_signal) {
+  const auto due = std::chrono::steady_clock::now() + patience;
+  run_watchfully(stop, on_signal, [&] {
+    // The end has this limit; the watchdog is not to cut it short.
+    if (manager_.is_beat_due()) manager_.beat();
+    if (std::chrono::steady_clock::now() < due) return;
+    events_->catch_up();
+    spdlog::warn("what still runs, such as a publication, took too long: ending without it");
+    std::_Exit(exit_run_time);
+  });
 }
 
 /// Says why the daemon ends, below what led to it.

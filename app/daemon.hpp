@@ -12,7 +12,10 @@
 #include "engram/service/oip/inference_server.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +48,7 @@ private:
   void reload_on_signal();
   result<std::vector<key_change>> reload();
   void want_drain();
+  void give_readiness();
   void hold_readiness(const std::string& state);
   void beat_if_alive();
   std::string what_is_served() const;
@@ -53,6 +57,8 @@ private:
   void hear_while_starting(int signal, std::string_view unfinished);
   int drain(std::string_view why);
   int end_unsupervised();
+  void stop_within(std::chrono::milliseconds patience, const std::function<void()>& stop,
+                   const std::function<void(int)>& on_signal);
   int report_trouble(const error& why);
 
   const common_options& common_;
@@ -60,6 +66,7 @@ private:
   live_configuration live_;
   service_manager manager_;
   bool reload_wanted_ = false; ///< by a SIGHUP that came before the daemon was ready
+  std::mutex readiness_mutex_; ///< a drain is wanted before readiness is given, or after
   std::atomic<bool> drain_wanted_{false};
   std::atomic<bool> is_ready_{false};
   std::unique_ptr<doorkeeper> keeper_; ///< before the doors that ask it

@@ -216,7 +216,7 @@ std::vector<key> daemon_keys() {
     {"server", "client_connections", ENGRAM_MEMBER(server.client_connections), range(0, 65'535),
      "HTTP connections of one address; 0: any number until others wait, then 3/4 of server.threads", restart},
     {"server", "slow_client_ms", ENGRAM_MEMBER(server.slow_client_ms), range(10, an_hour_in_ms),
-     "longest time, in ms, of an HTTP client for a request's head, for 16 KiB of its body and for taking 64 KiB of the answer", restart},
+     "longest time, in ms, of an HTTP client for a request's head, for 16 KiB of its body, for taking 64 KiB of the answer and, for each MiB of it, all", restart},
 
     {"oip", "shared_memory", ENGRAM_MEMBER(oip.shared_memory), truth,
      "clients of the Open Inference Protocol may register system shared memory", restart},

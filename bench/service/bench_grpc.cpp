@@ -116,7 +116,7 @@ int run(const settings& s) {
   }
   server_options door;
   door.grpc_port = 0;
-  engram::inference_server models{**pipe, {}};
+  engram::inference_server models{**pipe, {}, door.max_body_bytes};
   auto keeper = engram::doorkeeper::make(door, std::chrono::system_clock::now());
   if (!keeper) {
     std::fprintf(stderr, "bench_grpc: %s\n", keeper.error().message.c_str());

@@ -47,6 +47,7 @@ result<access_rules> read_access_rules(const server_options& options) {
   }
   const double rate = options.client_requests_per_second;
   const double burst = options.client_burst > 0 ? options.client_burst : std::ceil(rate);
+  out.host = options.host;
   out.limit = {.requests_per_second = rate, .burst = std::max(1.0, burst)};
   return out;
 }
@@ -54,6 +55,7 @@ result<access_rules> read_access_rules(const server_options& options) {
 void access_control::use(access_rules rules) {
   const std::lock_guard lock{mutex_};
   tokens_ = std::move(rules.tokens);
+  host_ = std::move(rules.host);
   limiter_.set_limit(rules.limit);
   is_open_ = !tokens_ && rules.limit.requests_per_second <= 0;
 }
@@ -61,9 +63,11 @@ void access_control::use(access_rules rules) {
 access_verdict access_control::check(const credentials& who, role needed) {
   if (lets_anybody(needed)) return {};
   std::shared_ptr<const token_file> tokens;
+  std::string host;
   {
     const std::lock_guard lock{mutex_};
     tokens = tokens_;
+    host = host_;
   }
   const auto shown = bearer_token(who.authorization);
   const access_token* token = tokens && !shown.empty() ? tokens->find(shown) : nullptr;
@@ -81,6 +85,10 @@ access_verdict access_control::check(const credentials& who, role needed) {
   if (!tokens && needed == role::admin && !is_loopback_address(who.address))
     return refusal(kind::forbidden, "without server.tokens_file this is only for callers on the "
                                     "machine itself");
+  if (!tokens && needed == role::admin && !who.host.empty() && !is_this_machine(who.host, host))
+    return refusal(kind::forbidden,
+                   "without server.tokens_file this is only for callers whose Host is localhost, a "
+                   "loopback address or server.host");
   return {.client = std::move(client),
           .identity = token ? token->name : std::string{who.certificate}};
 }

@@ -22,6 +22,7 @@ struct credentials {
   std::string_view authorization; ///< the header of that name: "Bearer TOKEN"
   std::string_view certificate;   ///< the subject of its verified certificate; empty: none
   std::string_view address;       ///< in numbers
+  std::string_view host = {};     ///< HTTP's Host, by which it calls us; empty: it says none
 };
 
 /// What came of a caller's request to come in.
@@ -45,6 +46,7 @@ inline constexpr std::string_view too_many_requests =
 struct access_rules {
   std::shared_ptr<const token_file> tokens; ///< null: no token is asked for
   rate_limit limit;
+  std::string host; ///< that is listened on
 };
 
 /// Reads the tokens file, if there is one, and the limits.
@@ -53,8 +55,10 @@ result<access_rules> read_access_rules(const server_options& options);
 /// Says who may do what, for both doors. Thread-safe.
 ///
 /// With a tokens file, what needs a role takes a token that grants it. Without one, everybody who
-/// gets here may query, and the admin role is for callers on this machine. A client is a token,
-/// else a certificate, else an address; each has its own bucket of requests.
+/// gets here may query, and the admin role is for callers on this machine that call it by a name of
+/// its own: a browser on it can be led here by any name that somebody points at the loopback
+/// address, and such a page counts as of this site. A client is a token, else a certificate, else
+/// an address; each has its own bucket of requests.
 class access_control {
 public:
   /// The clock outlives it.
@@ -83,6 +87,7 @@ private:
   std::atomic<bool> is_open_{true}; ///< neither tokens nor limits
   std::mutex mutex_;
   std::shared_ptr<const token_file> tokens_; ///< null: no token is asked for
+  std::string host_;                         ///< that is listened on
   rate_limiter limiter_;
 };
 

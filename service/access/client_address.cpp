@@ -1,6 +1,7 @@
 #include "engram/service/access/client_address.hpp"
 
 #include <arpa/inet.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -31,7 +32,20 @@ std::string client_address(std::string_view address) {
 }
 
 bool is_loopback_address(std::string_view address) {
-  return address == "::1" || unwrapped(address).starts_with("127.");
+  if (address == "::1") return true;
+  const std::string text{unwrapped(address)};
+  in_addr bits{};
+  return inet_pton(AF_INET, text.c_str(), &bits) == 1 && ntohl(bits.s_addr) >> 24 == 127;
+}
+
+bool is_this_machine(std::string_view host, std::string_view own_name) {
+  const bool is_v6 = host.starts_with('[');
+  const auto end = is_v6 ? host.find(']') : host.find(':');
+  const auto name = host.substr(is_v6 ? 1 : 0, end - (is_v6 ? 1 : 0));
+  const auto is = [name](std::string_view other) {
+    return name.size() == other.size() && strncasecmp(name.data(), other.data(), name.size()) == 0;
+  };
+  return is("localhost") || is(own_name) || is_loopback_address(name);
 }
 
 } // namespace engram

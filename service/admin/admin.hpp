@@ -6,6 +6,7 @@
 #include "engram/devices/fault_points.hpp"
 #include "engram/pipeline/pipeline.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -57,6 +58,14 @@ public:
   /// `pipe` must outlive this.
   admin(pipeline& pipe, admin_controls controls) : pipe_(pipe), controls_(std::move(controls)) {}
 
+  /// Says that all is there that an action may touch. Until then the doors, which open before it
+  /// is, refuse each call with `not_open_yet`.
+  void open() noexcept { is_open_ = true; }
+  bool is_open() const noexcept { return is_open_; }
+  static error not_open_yet() {
+    return {ec::unavailable, "Engram is still starting and cannot be steered yet: try again"};
+  }
+
   /// Returns why nobody may use this; empty where they may. The doors ask before each call.
   const std::string& closed() const noexcept { return controls_.closed; }
   /// The same for fault points, which have a key of their own.
@@ -91,6 +100,7 @@ private:
 
   pipeline& pipe_;
   const admin_controls controls_;
+  std::atomic<bool> is_open_{false};
 };
 
 } // namespace engram

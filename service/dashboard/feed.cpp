@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string_view>
+#include <utility>
 
 namespace engram {
 
@@ -45,14 +46,20 @@ void dashboard_feed::watch() {
   }
 }
 
+void dashboard_feed::hold_readiness(std::string state) {
+  const std::lock_guard lock{mutex_};
+  held_state_ = std::move(state);
+}
+
 std::string dashboard_feed::news(place& listener) {
   const std::lock_guard lock{mutex_};
   if (readings_ == listener.reading) return {};
   const auto events = pipe_.events(listener.event);
-  auto text =
-      listener.reading == 0
-          ? server_sent_event("history", encode_dashboard(history_, pipe_.options(), events))
-          : server_sent_event("update", encode_dashboard_update(history_, listener.sample, events));
+  auto text = listener.reading == 0
+                  ? server_sent_event(
+                        "history", encode_dashboard(history_, held_state_, pipe_.options(), events))
+                  : server_sent_event("update", encode_dashboard_update(history_, held_state_,
+                                                                        listener.sample, events));
   listener.reading = readings_;
   if (!history_.samples().empty()) listener.sample = history_.samples().back().number;
   if (!events.empty()) listener.event = events.back().number;

@@ -22,6 +22,10 @@ public:
   dashboard_feed(const dashboard_feed&) = delete;
   dashboard_feed& operator=(const dashboard_feed&) = delete;
 
+  /// Makes the dashboard show `state` in place of readiness, until it is called with an empty
+  /// state; a feed begins with "loading".
+  void hold_readiness(std::string state);
+
   /// How far a listener has heard.
   struct place {
     std::uint64_t reading = 0;
@@ -42,6 +46,7 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable stopping_;
   dashboard_history history_;
+  std::string held_state_ = "loading";
   std::uint64_t readings_ = 0;
   time_point next_reading_;
   bool stopped_ = false;

@@ -70,6 +70,7 @@ void write(json_writer& out, const device_health& health, const device_figures& 
       .field("model", health.info.model)
       .field("available", health.available)
       .field("breaker", to_string(health.breaker))
+      .field("breaker_override", to_string(health.overridden))
       .field("success_rate", rounded(health.success_rate))
       .field("memory_used_bytes", health.memory.used_bytes)
       .field("memory_budget_bytes", health.memory.budget_bytes)
@@ -91,12 +92,13 @@ void write(json_writer& out, const device_health& health, const device_figures& 
   out.end_array().end_object();
 }
 
-void write_now(json_writer& out, const dashboard_reading& now, time_point begin) {
+void write_now(json_writer& out, const dashboard_reading& now, std::string_view held_state,
+               time_point begin) {
   const auto& counts = now.counts;
   out.begin_object()
       .field("at", to_milliseconds_tick(to_seconds(now.at - begin)))
-      .field("state", now.health.state)
-      .field("ready", now.health.ready)
+      .field("state", held_state.empty() ? now.health.state : held_state)
+      .field("ready", held_state.empty() && now.health.ready)
       .field("supervised", now.health.supervised)
       .field("in_flight", now.health.in_flight);
   out.key("totals")
@@ -122,15 +124,15 @@ void write_now(json_writer& out, const dashboard_reading& now, time_point begin)
   out.end_array().end_object();
 }
 
-void write_news(json_writer& out, const dashboard_history& history, std::uint64_t after,
-                std::span<const pipeline_event> events) {
+void write_news(json_writer& out, const dashboard_history& history, std::string_view held_state,
+                std::uint64_t after, std::span<const pipeline_event> events) {
   out.key("samples").begin_array();
   for (const auto& sample : history.samples())
     if (sample.number > after) write(out, sample);
   out.end_array();
   if (history.latest()) {
     out.key("now");
-    write_now(out, *history.latest(), history.begin());
+    write_now(out, *history.latest(), held_state, history.begin());
   }
   out.key("events").begin_array();
   for (const auto& event : events)
@@ -146,7 +148,8 @@ void write_news(json_writer& out, const dashboard_history& history, std::uint64_
 
 } // namespace
 
-std::string encode_dashboard(const dashboard_history& history, const pipeline_options& options,
+std::string encode_dashboard(const dashboard_history& history, std::string_view held_state,
+                             const pipeline_options& options,
                              std::span<const pipeline_event> events) {
   json_writer out;
   out.begin_object().field("version", ENGRAM_VERSION).field("kept_samples", history.most_samples());
@@ -170,15 +173,15 @@ std::string encode_dashboard(const dashboard_history& history, const pipeline_op
       .field("max_wait_ms", options.batching.max_wait_ms)
       .field("max_in_flight", options.admission.max_in_flight)
       .end_object();
-  write_news(out, history, 0, events);
+  write_news(out, history, held_state, 0, events);
   return out.end_object().take();
 }
 
-std::string encode_dashboard_update(const dashboard_history& history, std::uint64_t after,
-                                    std::span<const pipeline_event> events) {
+std::string encode_dashboard_update(const dashboard_history& history, std::string_view held_state,
+                                    std::uint64_t after, std::span<const pipeline_event> events) {
   json_writer out;
   out.begin_object();
-  write_news(out, history, after, events);
+  write_news(out, history, held_state, after, events);
   return out.end_object().take();
 }
 

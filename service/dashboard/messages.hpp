@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace engram {
 
@@ -20,13 +21,15 @@ namespace engram {
 ///              routes: [[device, reason, count]]}]
 ///   now:     {at, state, ready, in_flight, totals, actors, devices}
 ///   events:  [{number, at, kind, subject, detail}]
-/// `at` is in seconds since the first reading; rates are per second; actors, devices, operations
-/// and reasons are meant by their place in their list.
-std::string encode_dashboard(const dashboard_history& history, const pipeline_options& options,
+/// `held_state` stands in place of the pipeline's readiness ("loading"), unless it is empty. `at`
+/// is in seconds since the first reading; rates are per second; actors, devices, operations and
+/// reasons are meant by their place in their list.
+std::string encode_dashboard(const dashboard_history& history, std::string_view held_state,
+                             const pipeline_options& options,
                              std::span<const pipeline_event> events);
 
 /// Returns {samples, now, events} with the samples whose number is above `after`.
-std::string encode_dashboard_update(const dashboard_history& history, std::uint64_t after,
-                                    std::span<const pipeline_event> events);
+std::string encode_dashboard_update(const dashboard_history& history, std::string_view held_state,
+                                    std::uint64_t after, std::span<const pipeline_event> events);
 
 } // namespace engram

@@ -2,12 +2,9 @@
 
 #include "engram/service/dashboard/assets.hpp"
 
-#include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -88,24 +85,6 @@ http_reply part_named(std::string_view name, const http_request& request) {
       {ec::not_found, "the dashboard has no part " + std::string{name.substr(0, 100)}});
 }
 
-/// How many may listen at once. Thread-safe.
-class seats {
-public:
-  explicit seats(std::size_t all) : free_(static_cast<std::int64_t>(all)) {}
-
-  /// Returns what holds a seat as long as there is a copy of it; null if none is free.
-  static std::shared_ptr<void> take(const std::shared_ptr<seats>& from) {
-    if (--from->free_ < 0) {
-      ++from->free_;
-      return nullptr;
-    }
-    return {from.get(), [from](void*) { ++from->free_; }};
-  }
-
-private:
-  std::atomic<std::int64_t> free_;
-};
-
 void tell(dashboard_feed& feed, http_stream& out) {
   dashboard_feed::place listener;
   do {
@@ -115,26 +94,18 @@ void tell(dashboard_feed& feed, http_stream& out) {
 
 } // namespace
 
-void add_dashboard_routes(http_router& router, dashboard_feed& feed,
-                          const server_options& options) {
+void add_dashboard_routes(http_router& router, dashboard_feed& feed) {
   router.add({"GET", "/", role::none, "the dashboard, a page for a browser",
               [](const http_request& asked) {
                 const asset page{"", embedded::dashboard_page_html, html};
                 return reply_with(page, asked, page_headers);
               }});
-  const auto free = std::make_shared<seats>(std::clamp<std::size_t>(options.threads / 4, 1, 8));
   router.add({"GET", "/dashboard/events", role::query,
-              "what the dashboard shows, as server-sent events",
-              [&feed, free](const http_request&) {
-                const auto seat = seats::take(free);
-                if (!seat)
-                  return error_reply({ec::overloaded,
-                                      "as many dashboards are open as server.threads has room "
-                                      "for: close one or come back later"});
+              "what the dashboard shows, as server-sent events", [&feed](const http_request&) {
                 http_reply reply;
                 reply.content_type = "text/event-stream";
                 reply.headers = "Cache-Control: no-store\r\n";
-                reply.stream = [&feed, seat](http_stream& out) { tell(feed, out); };
+                reply.stream = [&feed](http_stream& out) { tell(feed, out); };
                 return reply;
               }});
   router.add({"GET", "/dashboard/{file}", role::none,

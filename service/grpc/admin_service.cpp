@@ -55,8 +55,10 @@ grpc::ServerUnaryReactor* admin_service::serve(grpc::CallbackServerContext& cont
       actions_.note_refusal(who, what, {ec::invalid_argument, admitted.refusal->error_message()});
       return finish_call(context, *admitted.refusal);
     }
+    if (!actions_.is_open()) return admin::not_open_yet();
     if (!closed.empty()) {
       actions_.note_refusal(who, what, {ec::invalid_argument, closed});
+      context.AddTrailingMetadata("engram-code", "forbidden");
       return finish_call(
           context, {grpc::StatusCode::PERMISSION_DENIED, "the admin API is closed: " + closed});
     }

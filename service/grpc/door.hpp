@@ -36,7 +36,7 @@ public:
   /// trailing metadata when to come back, where that helps.
   admission admit(grpc::CallbackServerContext& context, role needed);
 
-  /// Returns true if requests are taken, and nobody says otherwise.
+  /// Returns true if requests are taken, and nobody says otherwise, which at first the door does.
   bool is_ready() const { return !is_held_ && pipe_.health().ready; }
   void hold_readiness(bool is_held) noexcept { is_held_ = is_held; }
 
@@ -45,7 +45,7 @@ private:
   doorkeeper& keeper_;
   label_finder labels_;
   open_calls calls_;
-  std::atomic<bool> is_held_{false};
+  std::atomic<bool> is_held_{true};
 };
 
 /// Ends a call that waits for nothing.

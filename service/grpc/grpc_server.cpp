@@ -69,6 +69,7 @@ struct grpc_server::impl {
   }
 
   void follow_readiness(const std::stop_token& stopped);
+  void show_readiness();
 
   grpc_door door;
   engram_service engram;
@@ -80,13 +81,19 @@ struct grpc_server::impl {
   std::mutex mutex;
   std::condition_variable_any became_stopped;
   std::optional<bool> stopped; ///< what `stop` returned
+  std::mutex showing;          ///< so that what was asked last is shown last
   std::jthread readiness;
 };
+
+void grpc_server::impl::show_readiness() {
+  const std::lock_guard lock{showing};
+  server->GetHealthCheckService()->SetServingStatus(door.is_ready());
+}
 
 void grpc_server::impl::follow_readiness(const std::stop_token& token) {
   std::unique_lock lock{mutex};
   while (!token.stop_requested()) {
-    server->GetHealthCheckService()->SetServingStatus(door.is_ready());
+    show_readiness();
     became_stopped.wait_for(lock, token, health_period, [] { return false; });
   }
 }
@@ -118,6 +125,7 @@ result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inferenc
   if (!self.server)
     return error{ec::unavailable, "cannot listen on " + *address +
                                       ": the port is taken, or this process may not have it"};
+  self.show_readiness(); // gRPC's own health begins with yes
   self.readiness =
       std::jthread{[&self](const std::stop_token& token) { self.follow_readiness(token); }};
   return started;
@@ -133,7 +141,7 @@ std::uint16_t grpc_server::port() const noexcept {
 
 void grpc_server::hold_readiness(bool is_held) {
   impl_->door.hold_readiness(is_held);
-  impl_->server->GetHealthCheckService()->SetServingStatus(impl_->door.is_ready());
+  impl_->show_readiness();
 }
 
 bool grpc_server::stop(std::chrono::milliseconds patience) {

@@ -31,7 +31,8 @@ public:
   /// Returns the port it listens on, also when any free one was asked for.
   std::uint16_t port() const noexcept;
 
-  /// Makes health say NOT_SERVING while true; else it follows the pipeline's readiness.
+  /// Makes health say NOT_SERVING while true, as it does at first; else it follows the pipeline's
+  /// readiness.
   void hold_readiness(bool is_held);
 
   /// Ends the streams once what they brought is answered, waits up to `patience` for the calls

@@ -1,5 +1,8 @@
 #include "engram/service/grpc/inference_messages.hpp"
 
+#include "engram/service/error_words.hpp"
+#include "engram/service/oip/tensor_parameters.hpp"
+
 #include <cmath>
 #include <optional>
 #include <string>
@@ -11,15 +14,6 @@ namespace engram {
 namespace {
 
 using parameter_map = google::protobuf::Map<std::string, inference::InferParameter>;
-
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t longest = 64;
-  return "'" + std::string{text.substr(0, longest)} + "'";
-}
 
 result<infer_parameter> parameter_of(const std::string& name,
                                      const inference::InferParameter& from) {
@@ -38,30 +32,24 @@ result<infer_parameter> parameter_of(const std::string& name,
   case choice::PARAMETER_CHOICE_NOT_SET:
     break;
   }
-  return invalid("parameter " + quoted(name) + " has no value");
+  return invalid("parameter " + in_quotes(name) + " has no value");
 }
 
-/// Reads a size or an offset; 0 if it is not there.
-result<std::uint64_t> bytes_parameter(const parameter_map& from, const char* name) {
-  const auto at = from.find(name);
-  if (at == from.end()) return std::uint64_t{0};
-  if (at->second.parameter_choice_case() == inference::InferParameter::kUint64Param)
-    return std::uint64_t{at->second.uint64_param()};
-  const auto number = at->second.int64_param(); // 0 for other kinds, which then fit nothing
-  if (at->second.parameter_choice_case() != inference::InferParameter::kInt64Param || number < 0)
-    return invalid("parameter " + quoted(name) + " must be a whole number of bytes, 0 or more");
-  return static_cast<std::uint64_t>(number);
+result<infer_parameters> parameters_of(const parameter_map& from) {
+  infer_parameters out;
+  for (const auto& [name, value] : from) {
+    auto taken = parameter_of(name, value);
+    if (!taken) return taken.error();
+    out.emplace(name, std::move(*taken));
+  }
+  return out;
 }
 
 /// Returns the part of shared memory that a tensor's parameters name, nothing if they name none.
-result<std::optional<region_slice>> region_of(const parameter_map& from) {
-  const auto at = from.find("shared_memory_region");
-  if (at == from.end()) return std::optional<region_slice>{};
-  const auto offset = bytes_parameter(from, "shared_memory_offset");
-  if (!offset) return offset.error();
-  const auto size = bytes_parameter(from, "shared_memory_byte_size");
-  if (!size) return size.error();
-  return std::optional{region_slice{at->second.string_param(), *offset, *size}};
+result<std::optional<region_slice>> region_in(const parameter_map& from) {
+  const auto parameters = parameters_of(from);
+  if (!parameters) return parameters.error();
+  return region_of(*parameters);
 }
 
 template <class Numbers>
@@ -82,6 +70,16 @@ void take_contents(const inference::InferTensorContents& from,
   for (const auto& each : from.bytes_contents())
     append_bytes_element(elements, each);
   to = owned_tensor(std::move(to.name), oip_bytes, std::move(to.shape), std::move(elements));
+}
+
+/// Refuses more inputs or outputs than the other door takes.
+result<void> check_counts(const inference::ModelInferRequest& in) {
+  const auto is_many = [](int count) {
+    return static_cast<std::size_t>(count) > max_infer_tensors;
+  };
+  if (!is_many(in.inputs_size()) && !is_many(in.outputs_size())) return {};
+  return invalid(std::string{is_many(in.inputs_size()) ? "inputs" : "outputs"} + " has more than " +
+                 std::to_string(max_infer_tensors) + " entries: no model takes as many");
 }
 
 /// Hands out the raw contents of a request, one for each input that is not in shared memory.
@@ -108,17 +106,15 @@ private:
 
 result<tensor> tensor_of(const inference::ModelInferRequest::InferInputTensor& in,
                          raw_contents& raw, const std::shared_ptr<const void>& owner,
-                         const shared_memory_regions& regions) {
+                         shared_memory_regions::reader& regions) {
   tensor out{in.name(), in.datatype(), {in.shape().begin(), in.shape().end()}, {}, {}};
-  const std::string name = "input " + quoted(in.name());
-  const auto region = region_of(in.parameters());
+  const std::string name = "input " + in_quotes(in.name());
+  const auto region = region_in(in.parameters());
   if (!region) return invalid(name + ": " + region.error().message);
   if (*region) {
     if (in.has_contents()) return invalid(name + " is in shared memory and in the message");
-    auto bytes = regions.read(**region);
-    if (!bytes) return error{bytes.error().code, name + ": " + bytes.error().message};
-    out.bytes = **bytes;
-    out.owner = std::move(*bytes);
+    if (const auto read = regions.read(**region, out); !read)
+      return error{read.error().code, name + ": " + read.error().message};
   } else if (raw.is_used()) {
     if (in.has_contents()) return invalid(name + " has contents beside raw_input_contents");
     const auto bytes = raw.next();
@@ -133,10 +129,10 @@ result<tensor> tensor_of(const inference::ModelInferRequest::InferInputTensor& i
 
 result<requested_output>
 output_of(const inference::ModelInferRequest::InferRequestedOutputTensor& in) {
-  const std::string name = "output " + quoted(in.name());
+  const std::string name = "output " + in_quotes(in.name());
   if (in.parameters().contains("classification"))
     return invalid(name + " asks for classification, which no model here does");
-  auto region = region_of(in.parameters());
+  auto region = region_in(in.parameters());
   if (!region) return invalid(name + ": " + region.error().message);
   return requested_output{in.name(), true, std::move(*region)};
 }
@@ -165,15 +161,15 @@ void encode(std::uint64_t count, duration time, inference::StatisticDuration& ou
 result<infer_request> decode_inference(const inference::ModelInferRequest& in,
                                        const std::shared_ptr<const void>& owner,
                                        const shared_memory_regions& regions) {
-  infer_request out{in.model_name(), in.model_version(), in.id(), {}, {}, {}, {}};
-  for (const auto& [name, value] : in.parameters()) {
-    auto taken = parameter_of(name, value);
-    if (!taken) return taken.error();
-    out.parameters.emplace(name, std::move(*taken));
-  }
+  if (auto few = check_counts(in); !few) return few.error();
+  auto parameters = parameters_of(in.parameters());
+  if (!parameters) return parameters.error();
+  infer_request out{
+      in.model_name(), in.model_version(), in.id(), std::move(*parameters), {}, {}, {}};
   raw_contents raw{in};
+  shared_memory_regions::reader reader{regions};
   for (const auto& each : in.inputs()) {
-    auto taken = tensor_of(each, raw, owner, regions);
+    auto taken = tensor_of(each, raw, owner, reader);
     if (!taken) return taken.error();
     out.inputs.push_back(std::move(*taken));
   }

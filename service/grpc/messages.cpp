@@ -1,6 +1,7 @@
 #include "engram/service/grpc/messages.hpp"
 
 #include "engram/datasets/text_embedder.hpp"
+#include "engram/service/error_words.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -16,10 +17,6 @@ namespace engram {
 static_assert(std::endian::native == std::endian::little, "Floats.raw is taken as it comes");
 
 namespace {
-
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
 
 using owner_ptr = std::shared_ptr<const void>;
 

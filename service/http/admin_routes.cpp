@@ -115,6 +115,7 @@ void add_admin_routes(http_router& router, const pipeline& pipe, admin& actions)
                        http_handler serve, bool takes_body = false, bool is_fault = false) {
     router.add({method, pattern, role::admin, meaning,
                 [&actions, serve = std::move(serve), is_fault](const http_request& in) {
+                  if (!actions.is_open()) return error_reply(admin::not_open_yet());
                   auto closed = is_fault ? actions.faults_closed() : actions.closed();
                   if (closed.empty() && is_from_another_site(in))
                     closed = "a page of another site has sent this";

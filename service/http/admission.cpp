@@ -45,7 +45,8 @@ http_admission admit(access_control& access, const http_request& in, role needed
   if (access.lets_anybody(needed)) return {};
   auto verdict = access.check({.authorization = in.header("Authorization"),
                                .certificate = common_name(in.peer.certificate_subject),
-                               .address = in.peer.address},
+                               .address = in.peer.address,
+                               .host = in.header("Host")},
                               needed);
   if (!verdict) return {.refusal = reply_to(std::move(verdict))};
   return {.identity = std::move(verdict.identity)};

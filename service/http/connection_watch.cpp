@@ -75,8 +75,14 @@ connection_watch::serving::~serving() {
   watch_.served_.erase(mine_);
 }
 
-connection_watch::waiting::waiting(serving& of, direction what) : of_(of) {
-  const auto due = of_.watch_.clock_.now() + of_.watch_.patience_;
+time_point connection_watch::serving::due_for(std::uint64_t bytes) const {
+  constexpr std::uint64_t mebibyte = 1 << 20;
+  const auto begun = static_cast<std::int64_t>((bytes + mebibyte - 1) / mebibyte);
+  return watch_.clock_.now() + begun * watch_.patience_;
+}
+
+connection_watch::waiting::waiting(serving& of, direction what, time_point latest) : of_(of) {
+  const auto due = std::min(of_.watch_.clock_.now() + of_.watch_.patience_, latest);
   const std::lock_guard lock{of_.watch_.mutex_};
   of_.mine_->second = {.due = due, .is_sending = what == direction::sending};
 }

@@ -46,17 +46,22 @@ public:
     serving(const serving&) = delete;
     serving& operator=(const serving&) = delete;
 
+    /// Returns by when a client that is sent `bytes` from now on is to have taken them all: the
+    /// watch's patience for each MiB, the last one whole.
+    time_point due_for(std::uint64_t bytes) const;
+
   private:
     friend class connection_watch;
     connection_watch& watch_;
     std::multimap<end, state>::iterator mine_;
   };
 
-  /// The client is waited for, for at most the watch's patience, while this lives.
+  /// The client is waited for, for at most the watch's patience and no longer than until `latest`,
+  /// while this lives.
   class waiting {
   public:
     enum class direction { sending, taking };
-    waiting(serving& of, direction what);
+    waiting(serving& of, direction what, time_point latest = time_point::max());
     ~waiting();
     waiting(const waiting&) = delete;
     waiting& operator=(const waiting&) = delete;

@@ -2,7 +2,7 @@
 
 #include <civetweb.h>
 
-#include <memory>
+#include <array>
 
 namespace engram {
 
@@ -32,10 +32,9 @@ http_body::int_type http_body::underflow() {
 
 void drop_rest_of_body(mg_connection* connection, connection_watch::serving& served,
                        const clock_source& clock, duration patience) {
-  constexpr std::size_t size = std::size_t{64} * 1024;
-  const auto buffer = std::make_unique<char[]>(size);
+  std::array<char, std::size_t{16} * 1024> buffer;
   const time_point due = clock.now() + patience;
-  while (read_in_time(connection, served, buffer.get(), size) > 0 && clock.now() < due) {
+  while (read_in_time(connection, served, buffer.data(), buffer.size()) > 0 && clock.now() < due) {
   }
 }
 

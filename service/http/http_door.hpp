@@ -17,7 +17,8 @@ public:
   pipeline& pipe() const noexcept { return pipe_; }
   label_finder& labels() noexcept { return labels_; }
 
-  /// Makes readiness say no with `state` as the reason; empty: the pipeline's own shows.
+  /// Makes readiness say no with `state` as the reason; empty: the pipeline's own shows. It is held
+  /// from the beginning.
   void hold_readiness(std::string state) {
     const std::lock_guard lock{mutex_};
     held_state_ = std::move(state);
@@ -31,7 +32,7 @@ private:
   pipeline& pipe_;
   label_finder labels_;
   mutable std::mutex mutex_;
-  std::string held_state_;
+  std::string held_state_ = "loading";
 };
 
 } // namespace engram

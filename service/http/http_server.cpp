@@ -110,19 +110,18 @@ struct http_server::impl {
   impl(pipeline& pipe, std::uint64_t max_body, doorkeeper& who_may_enter)
       : door(pipe), keeper(who_may_enter), faults(pipe.http_faults()), max_body_bytes(max_body) {}
 
+  class counted_request;
+  struct exchange;
+
   int on_request(mg_connection* connection);
+  int serve(exchange& now, counted_request& counted);
+  static int fail(exchange& now, const std::exception& why);
   bool is_stopped_by(fault_point& site);
-  void bound_streams(http_reply& reply);
+  http_reply reply_to(exchange& now, const result<http_router::match>& match, bool is_spared);
   http_reply no_route(const error& why, std::string_view path) const;
-  http_reply admit_and_reply(mg_connection* connection, connection_watch::serving& served,
-                             http_request& in, const http_router::match& match, bool& is_body_left);
-  http_reply reply_to(mg_connection* connection, connection_watch::serving& served,
-                      http_request& in, const http_router::match& match, bool& is_body_left);
-  http_reply serve_with_body(mg_connection* connection, connection_watch::serving& served,
-                             http_request& in, const http_route& route, const framing& body_framing,
-                             bool& is_body_left);
-  void stream(mg_connection* connection, connection_watch::serving& served, const http_reply& reply,
-              const answer_frame& frame);
+  http_reply reply_of_route(exchange& now, const http_route& route);
+  http_reply reply_to_body(exchange& now, const http_route& route);
+  void stream(exchange& now, const http_reply& reply, const answer_frame& frame);
 
   http_door door;
   http_router router;
@@ -147,49 +146,126 @@ struct http_server::impl {
   std::optional<bool> stopped; ///< what `stop` returned
 };
 
-int http_server::impl::on_request(mg_connection* connection) {
-  {
-    const std::lock_guard lock{mutex};
-    ++active;
+/// A request that is being served: the end waits for it.
+class http_server::impl::counted_request {
+public:
+  explicit counted_request(impl& all) : all_(all) {
+    const std::lock_guard lock{all_.mutex};
+    ++all_.active;
   }
-  const std::string id = ids.accept(header(connection, "X-Request-Id"));
-  http_request in = request_on(connection, id);
-  connection_watch::serving served{watch, in.peer.address, in.peer.port};
-  const auto body = framing_of(connection);
-  bool is_body_left = body.chunked || body.length.value_or(0) > 0;
-  const auto match = router.find(in.method, in.path);
-  // Trouble can be taken back by the routes that it spares.
-  const bool is_spared = match && match->route->needs == role::admin;
-  http_reply reply;
-  if (!is_spared && is_stopped_by(faults.accept))
-    reply = error_reply(
-        {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
-  else if (match)
-    reply = admit_and_reply(connection, served, in, *match, is_body_left);
-  else
-    reply = no_route(match.error(), in.path);
-  bound_streams(reply);
-  const bool is_cut = !is_spared && is_stopped_by(faults.send);
+  ~counted_request() {
+    const std::lock_guard lock{all_.mutex};
+    all_.streams -= is_stream_ ? 1 : 0;
+    if (--all_.active == 0) all_.became_idle.notify_all();
+  }
+  counted_request(const counted_request&) = delete;
+  counted_request& operator=(const counted_request&) = delete;
 
-  answer_frame frame{in.path, id, in.header("Accept-Encoding")};
-  frame.with_body = in.method != "HEAD";
-  frame.keep_alive = !is_cut && !is_body_left && !reply.stream && wants_keep_alive(connection);
-  if (!frame.keep_alive) mg_disable_connection_keep_alive(connection);
-  const int status = reply.status;
-  const bool is_stream = static_cast<bool>(reply.stream);
-  if (!is_cut && reply.stream)
-    stream(connection, served, reply, frame);
-  else if (!is_cut)
-    write_reply(connection, std::move(reply), frame, &served);
+  /// Counts its answer as one without an end; returns false if there are as many as may be: each
+  /// keeps a thread from others.
+  bool becomes_stream() {
+    const std::lock_guard lock{all_.mutex};
+    if (all_.streams == all_.most_streams) return false;
+    ++all_.streams;
+    return is_stream_ = true;
+  }
+
+private:
+  impl& all_;
+  bool is_stream_ = false;
+};
+
+/// A request and what has become of it.
+struct http_server::impl::exchange {
+  explicit exchange(mg_connection* with)
+      : connection(with), body(framing_of(with)),
+        is_body_left(body.chunked || body.length.value_or(0) > 0) {}
+
+  mg_connection* connection;
+  framing body;
+  bool is_body_left;
+  bool is_cut = false; ///< nothing more is to be sent
+  std::string id;
+  http_request in;
+  std::optional<connection_watch::serving> served;
+};
+
+/// Nothing is thrown beyond it: CivetWeb is C.
+int http_server::impl::on_request(mg_connection* connection) {
+  exchange now{connection};
+  int status = 0;
   {
-    const std::lock_guard lock{mutex};
-    streams -= is_stream ? 1 : 0;
-    if (--active == 0) became_idle.notify_all();
+    counted_request counted{*this};
+    try {
+      status = serve(now, counted);
+    } catch (const std::exception& why) {
+      status = fail(now, why);
+    }
   }
   // A client that waits for "100 Continue" has not sent anything to drop.
-  if (!is_cut && is_body_left && in.header("Expect").empty())
-    drop_rest_of_body(connection, served, clock, longest_drop_time);
+  if (now.served && !now.is_cut && now.is_body_left && header(connection, "Expect").empty())
+    drop_rest_of_body(connection, *now.served, clock, longest_drop_time);
   return status;
+}
+
+int http_server::impl::serve(exchange& now, counted_request& counted) {
+  now.id = ids.accept(header(now.connection, "X-Request-Id"));
+  now.in = request_on(now.connection, now.id);
+  now.served.emplace(watch, now.in.peer.address, now.in.peer.port);
+  const auto match = router.find(now.in.method, now.in.path);
+  // Trouble can be taken back by the routes that it spares.
+  const bool is_spared = match && match->route->needs == role::admin;
+  auto reply = reply_to(now, match, is_spared);
+  if (reply.stream && !counted.becomes_stream())
+    reply = error_reply(503, {ec::overloaded, "as many clients follow events as may, a quarter of "
+                                              "server.threads: try again later"});
+  now.is_cut = !is_spared && is_stopped_by(faults.send);
+
+  answer_frame frame{now.in.path, now.id, now.in.header("Accept-Encoding")};
+  frame.with_body = now.in.method != "HEAD";
+  frame.keep_alive =
+      !now.is_cut && !now.is_body_left && !reply.stream && wants_keep_alive(now.connection);
+  if (!frame.keep_alive) mg_disable_connection_keep_alive(now.connection);
+  const int status = reply.status;
+  if (!now.is_cut && reply.stream)
+    stream(now, reply, frame);
+  else if (!now.is_cut)
+    write_reply(now.connection, std::move(reply), frame, &*now.served);
+  return status;
+}
+
+/// Answers a request that something was thrown for, unless its answer has begun: that cannot be
+/// taken back, and the connection's end says that it is not whole.
+int http_server::impl::fail(exchange& now, const std::exception& why) {
+  mg_disable_connection_keep_alive(now.connection);
+  if (now.is_cut) return 500;
+  try {
+    auto reply = dynamic_cast<const std::bad_alloc*>(&why)
+                     ? error_reply({ec::resource_exhausted,
+                                    "no memory for this request: ask for less at once"})
+                     : error_reply({ec::internal, std::string{"unexpected: "} + why.what()});
+    const int status = reply.status;
+    const auto* path = mg_get_request_info(now.connection)->local_uri;
+    write_reply(now.connection, std::move(reply), {text_or_nothing(path), now.id, {}},
+                now.served ? &*now.served : nullptr);
+    return status;
+  } catch (const std::exception&) { // no memory to say so either
+    now.is_cut = true;
+    return 500;
+  }
+}
+
+http_reply http_server::impl::reply_to(exchange& now, const result<http_router::match>& match,
+                                       bool is_spared) {
+  if (!is_spared && is_stopped_by(faults.accept))
+    return error_reply(
+        {ec::unavailable, "the request was not taken: fault point http.accept is armed"});
+  if (!match) return no_route(match.error(), now.in.path);
+  auto admitted = admit(keeper.access(), now.in, match->route->needs);
+  if (admitted.refusal) return std::move(*admitted.refusal);
+  now.in.peer.identity = admitted.identity;
+  now.in.parameters = match->parameters;
+  return reply_of_route(now, *match->route);
 }
 
 /// Returns the refusal of a request whose path or method `why` complains of.
@@ -198,18 +274,6 @@ http_reply http_server::impl::no_route(const error& why, std::string_view path) 
   auto reply = error_reply(405, why);
   reply.headers = "Allow: " + router.methods_of(path) + "\r\n";
   return reply;
-}
-
-/// Counts an answer without an end, or refuses it: each keeps a thread from others.
-void http_server::impl::bound_streams(http_reply& reply) {
-  if (!reply.stream) return;
-  const std::lock_guard lock{mutex};
-  if (streams < most_streams) {
-    ++streams;
-    return;
-  }
-  reply = error_reply(503, {ec::overloaded, "as many clients follow events as may, a quarter of "
-                                            "server.threads: try again later"});
 }
 
 /// Makes the trouble that `site` is armed with; returns true if the request ends there.
@@ -222,65 +286,42 @@ bool http_server::impl::is_stopped_by(fault_point& site) {
   return action.what == fault_action::kind::fail;
 }
 
-http_reply http_server::impl::admit_and_reply(mg_connection* connection,
-                                              connection_watch::serving& served, http_request& in,
-                                              const http_router::match& match, bool& is_body_left) {
-  auto admitted = admit(keeper.access(), in, match.route->needs);
-  if (admitted.refusal) return std::move(*admitted.refusal);
-  in.peer.identity = admitted.identity;
-  return reply_to(connection, served, in, match, is_body_left);
-}
-
-http_reply http_server::impl::reply_to(mg_connection* connection, connection_watch::serving& served,
-                                       http_request& in, const http_router::match& match,
-                                       bool& is_body_left) {
-  in.parameters = match.parameters;
-  const auto body = framing_of(connection);
-  try {
-    const bool lacks_body = !body.chunked && in.header("Content-Length").empty();
-    if (!wants_body(in.method) || (lacks_body && match.route->may_lack_body)) {
-      std::istream nothing{nullptr};
-      in.body = &nothing;
-      return match.route->handler(in);
-    }
-    if (!body.chunked && !body.length)
-      return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
-    if (body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
-    return serve_with_body(connection, served, in, *match.route, body, is_body_left);
-  } catch (const std::bad_alloc&) {
-    return error_reply(
-        {ec::resource_exhausted, "no memory for this request: ask for less at once"});
-  } catch (const std::exception& why) {
-    return error_reply({ec::internal, std::string{"unexpected: "} + why.what()});
+http_reply http_server::impl::reply_of_route(exchange& now, const http_route& route) {
+  const bool lacks_body = !now.body.chunked && now.in.header("Content-Length").empty();
+  if (!wants_body(now.in.method) || (lacks_body && route.may_lack_body)) {
+    std::istream nothing{nullptr};
+    now.in.body = &nothing;
+    return route.handler(now.in);
   }
+  if (!now.body.chunked && !now.body.length)
+    return error_reply(411, {ec::invalid_argument, "the request has no usable Content-Length"});
+  if (now.body.length.value_or(0) > max_body_bytes) return too_large(max_body_bytes);
+  return reply_to_body(now, route);
 }
 
-http_reply http_server::impl::serve_with_body(mg_connection* connection,
-                                              connection_watch::serving& served, http_request& in,
-                                              const http_route& route, const framing& body_framing,
-                                              bool& is_body_left) {
-  const auto coding_name = in.header("Content-Encoding");
+http_reply http_server::impl::reply_to_body(exchange& now, const http_route& route) {
+  const auto coding_name = now.in.header("Content-Encoding");
   const bool is_coded = !coding_name.empty() && coding_name != "identity";
   if (is_coded && !coding_named(coding_name))
     return error_reply(415, {ec::invalid_argument, "Content-Encoding \"" +
                                                        std::string{coding_name.substr(0, 40)} +
                                                        "\" is not understood: send gzip, deflate "
                                                        "or a body as it is"});
-  if (equals_ignoring_case(in.header("Expect"), "100-continue"))
-    mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
+  if (equals_ignoring_case(now.in.header("Expect"), "100-continue"))
+    mg_printf(now.connection, "HTTP/1.1 100 Continue\r\n\r\n");
 
-  http_body raw{connection, served, max_body_bytes, clock, longest_body_time};
+  http_body raw{now.connection, *now.served, max_body_bytes, clock, longest_body_time};
   std::optional<inflated_body> inflated;
   if (is_coded) inflated.emplace(raw, max_body_bytes);
   std::istream stream{inflated ? static_cast<std::streambuf*>(&*inflated) : &raw};
-  in.body = &stream;
-  http_reply reply = route.handler(in);
+  now.in.body = &stream;
+  http_reply reply = route.handler(now.in);
   if (raw.is_too_large() || (inflated && inflated->is_too_large()))
     return too_large(max_body_bytes);
   if (raw.is_broken())
     return error_reply(408, {ec::invalid_argument, "the body did not arrive whole and in time"});
   // The server skips what was not read of a body whose length is known, and so within bounds.
-  is_body_left = body_framing.chunked && !raw.is_finished();
+  now.is_body_left = now.body.chunked && !raw.is_finished();
   if (inflated && inflated->is_broken())
     return error_reply(
         {ec::invalid_argument, "the body is not whole " + std::string{coding_name} + " data"});
@@ -313,16 +354,17 @@ private:
 
 } // namespace
 
-void http_server::impl::stream(mg_connection* connection, connection_watch::serving& served,
-                               const http_reply& reply, const answer_frame& frame) {
-  write_stream_head(connection, reply, frame);
+void http_server::impl::stream(exchange& now, const http_reply& reply, const answer_frame& frame) {
+  write_stream_head(now.connection, reply, frame);
   if (!frame.with_body) return;
-  chunked_stream out{connection, served, [this](duration time) {
+  now.is_cut = true; // until its end is written
+  chunked_stream out{now.connection, *now.served, [this](duration time) {
                        std::unique_lock lock{mutex};
                        return !became_ending.wait_for(lock, time, [this] { return is_ending; });
                      }};
   reply.stream(out);
-  mg_send_chunk(connection, "", 0);
+  mg_send_chunk(now.connection, "", 0);
+  now.is_cut = false;
 }
 
 http_server::http_server() = default;
@@ -351,7 +393,10 @@ http_server::start(pipeline& pipe, const server_options& options, doorkeeper& ke
   callbacks.http_error = [](mg_connection* connection, int status, const char* text) {
     mg_disable_connection_keep_alive(connection);
     const ec code = status >= 500 ? ec::internal : ec::invalid_argument;
-    write_reply(connection, error_reply(status, {code, text}), {}, nullptr);
+    try {
+      write_reply(connection, error_reply(status, {code, text}), {}, nullptr);
+    } catch (const std::exception&) { // no memory to say so: the connection just ends
+    }
     return 0;
   };
   callbacks.log_message = [](const mg_connection*, const char*) { return 1; };

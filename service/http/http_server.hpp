@@ -42,8 +42,8 @@ public:
   /// Returns "http://HOST:PORT", or https.
   std::string address() const;
 
-  /// Makes /readyz say no, with `state` as the reason ("loading", "draining"), until it is called
-  /// with an empty state; from then on the pipeline's own readiness shows.
+  /// Makes /readyz say no, with `state` as the reason ("draining"), until it is called with an
+  /// empty state; from then on the pipeline's own readiness shows. A server begins with "loading".
   void hold_readiness(std::string state);
 
   /// Ends the answers that have no end, waits up to `patience` until the other requests that are

@@ -16,12 +16,25 @@ namespace {
 constexpr std::size_t least_worth_compressing = 1400;
 
 /// What a client has to take within the connection watch's patience, but for what the system's
-/// buffers take. Answers that are not long go in one write.
+/// buffers take; a whole answer has a limit too. Answers that are not long go in one write.
 constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 
 bool is_compressible(const http_reply& reply) {
   return !reply.content_type.starts_with("image/") &&
          reply.headers.find("Content-Encoding") == std::string::npos;
+}
+
+/// Returns the name of what went wrong. Who may not come in is told by the door itself, in words
+/// that no answer of the pipeline has; gRPC's `engram-code` says the same.
+std::string_view code_of(const http_reply& reply) {
+  switch (reply.status) {
+  case 401:
+    return "unauthenticated";
+  case 403:
+    return "forbidden";
+  default:
+    return to_string(reply.failure->code);
+  }
 }
 
 /// Returns all of the head but what says where the body ends.
@@ -50,7 +63,7 @@ http_reply worded_failure(const http_reply& reply, std::string_view path, std::s
       .field("title", title)
       .field("status", reply.status)
       .field("detail", reply.failure->message)
-      .field("code", to_string(reply.failure->code));
+      .field("code", code_of(reply));
   if (!id.empty()) out.field("request_id", id);
   worded.body = out.end_object().take();
   worded.content_type = "application/problem+json";
@@ -73,10 +86,11 @@ void write_reply(mg_connection* connection, http_reply reply, const answer_frame
                      "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n";
   // In one piece: a reply in two writes waits for the first one's acknowledgement.
   if (frame.with_body) text += reply.body;
+  const auto latest = served ? served->due_for(text.size()) : time_point::max();
   for (std::string_view rest = text; !rest.empty();) {
     const auto piece = rest.substr(0, most_at_once);
     std::optional<connection_watch::waiting> limited;
-    if (served) limited.emplace(*served, connection_watch::waiting::direction::taking);
+    if (served) limited.emplace(*served, connection_watch::waiting::direction::taking, latest);
     if (mg_write(connection, piece.data(), piece.size()) != static_cast<int>(piece.size())) return;
     rest.remove_prefix(piece.size());
   }

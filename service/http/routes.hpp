@@ -17,9 +17,9 @@ void add_operation_routes(http_router& router, http_door& door);
 
 /// POST /v1/admin/reload, /v1/admin/drain; PUT, DELETE /v1/admin/datasets/{dataset};
 /// PUT /v1/admin/devices/{device}/breaker; GET, PUT /v1/admin/log-level; GET, PUT, DELETE
-/// /v1/admin/faults, body: fault_body.hpp. 403 while `actions` says that they are closed, and for
-/// what another site's page makes a browser send. Added by whoever has something to steer; both
-/// outlive the server.
+/// /v1/admin/faults, body: fault_body.hpp. 503 until `actions` is open; 403 while `actions` says
+/// that they are closed, and for what another site's page makes a browser send. Added by whoever
+/// has something to steer; both outlive the server.
 void add_admin_routes(http_router& router, const pipeline& pipe, admin& actions);
 
 /// GET /v1, the list of all routes that `router` will have, and GET /openapi.json.

@@ -1,6 +1,7 @@
 #include "engram/service/oip/inference.hpp"
 
 #include "engram/service/dataset_lookup.hpp"
+#include "engram/service/error_words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,15 +15,6 @@ namespace engram {
 namespace {
 
 constexpr std::uint32_t no_id = std::numeric_limits<std::uint32_t>::max();
-
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t longest = 64;
-  return "'" + std::string{text.substr(0, longest)} + "'";
-}
 
 // -- parameters --
 
@@ -42,14 +34,14 @@ result<double> number_of(std::string_view name, const infer_parameter& value) {
     std::optional<double> operator()(double n) const { return n; }
   } as_number;
   if (const auto number = std::visit(as_number, value)) return *number;
-  return invalid("parameter " + quoted(name) + " must be a number");
+  return invalid("parameter " + in_quotes(name) + " must be a number");
 }
 
 result<std::uint32_t> whole_of(std::string_view name, const infer_parameter& value) {
   const auto number = number_of(name, value);
   if (!number) return number.error();
   if (!(*number >= 0) || *number > no_id || *number != std::floor(*number))
-    return invalid("parameter " + quoted(name) + " must be a whole number from 0 to 4294967295");
+    return invalid("parameter " + in_quotes(name) + " must be a whole number from 0 to 4294967295");
   return static_cast<std::uint32_t>(*number);
 }
 
@@ -109,7 +101,7 @@ result<void> take_parameter(operation op, std::string_view name, const infer_par
   const std::string_view own = op == operation::search   ? "k, "
                                : op == operation::spread ? "max_hops, decay, threshold, top, "
                                                          : "";
-  return invalid("unknown parameter " + quoted(name) + ": " + std::string{to_string(op)} +
+  return invalid("unknown parameter " + in_quotes(name) + ": " + std::string{to_string(op)} +
                  " takes " + std::string{own} + "timeout and priority");
 }
 
@@ -140,9 +132,9 @@ std::string wanted_shape(std::span<const std::int64_t> dims) {
 
 /// Checks one tensor against what its model says of it.
 result<void> check_input(const served_model& model, const tensor_spec& spec, const tensor& in) {
-  const std::string name = "input " + quoted(spec.name) + " of model '" + model.name + "'";
+  const std::string name = "input " + in_quotes(spec.name) + " of model '" + model.name + "'";
   if (in.datatype != spec.datatype)
-    return invalid(name + " has datatype " + quoted(in.datatype) + ": it must be " +
+    return invalid(name + " has datatype " + in_quotes(in.datatype) + ": it must be " +
                    std::string{spec.datatype});
   // A batch of single texts is often sent without its dimension of 1.
   const bool is_flat = spec.dims == std::vector<std::int64_t>{1} && in.shape.size() == 1;
@@ -169,15 +161,16 @@ result<input_list> match_inputs(const served_model& model, const std::vector<ten
   for (const auto& in : given) {
     const auto at = std::ranges::find(model.inputs, in.name, &tensor_spec::name);
     if (at == model.inputs.end())
-      return invalid("model '" + model.name + "' has no input " + quoted(in.name));
+      return invalid("model '" + model.name + "' has no input " + in_quotes(in.name));
     auto& slot = out[static_cast<std::size_t>(at - model.inputs.begin())];
-    if (slot) return invalid("input " + quoted(in.name) + " is given twice");
+    if (slot) return invalid("input " + in_quotes(in.name) + " is given twice");
     if (auto fit = check_input(model, *at, in); !fit) return fit.error();
     slot = &in;
   }
   for (std::size_t i = 0; i < out.size(); ++i)
     if (!out[i] && !model.inputs[i].is_optional)
-      return invalid("model '" + model.name + "' needs the input " + quoted(model.inputs[i].name));
+      return invalid("model '" + model.name + "' needs the input " +
+                     in_quotes(model.inputs[i].name));
   return out;
 }
 
@@ -287,9 +280,9 @@ result<std::vector<requested_output>> match_outputs(const served_model& model,
                                                     bool default_as_binary) {
   for (auto at = asked.begin(); at != asked.end(); ++at) {
     if (std::ranges::find(model.outputs, at->name, &tensor_spec::name) == model.outputs.end())
-      return invalid("model '" + model.name + "' has no output " + quoted(at->name));
+      return invalid("model '" + model.name + "' has no output " + in_quotes(at->name));
     if (std::find_if(asked.begin(), at, [&](const auto& o) { return o.name == at->name; }) != at)
-      return invalid("output " + quoted(at->name) + " is asked for twice");
+      return invalid("output " + in_quotes(at->name) + " is asked for twice");
   }
   if (!asked.empty()) return asked;
   // Labels take longer to write than all the rest, so they come when asked for.

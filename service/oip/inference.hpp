@@ -19,6 +19,10 @@ namespace engram {
 using infer_parameter = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 using infer_parameters = std::map<std::string, infer_parameter, std::less<>>;
 
+/// The most inputs that an inference may have, and the most outputs it may ask for: more than any
+/// model has.
+inline constexpr std::size_t max_infer_tensors = 16;
+
 struct requested_output {
   std::string name;
   bool as_binary = false;             ///< HTTP: not as JSON

@@ -1,7 +1,9 @@
 #include "engram/service/oip/inference_body.hpp"
 
+#include "engram/service/error_words.hpp"
 #include "engram/service/json_reading.hpp"
 #include "engram/service/oip/json_elements.hpp"
+#include "engram/service/oip/tensor_parameters.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,17 +20,7 @@ namespace engram {
 
 namespace {
 
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
-
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t longest = 64;
-  return "'" + std::string{text.substr(0, longest)} + "'";
-}
-
 // No model has more, and without a bound a body of "{},{}," would take many times its size.
-constexpr std::size_t max_tensors = 16;
 constexpr std::size_t max_dims = 16;
 constexpr std::size_t max_parameters = 64;
 
@@ -125,9 +117,9 @@ public:
       level_ = level::top;
       return true;
     case level::tensors:
-      if (tensors().size() == max_tensors)
-        return fail(std::string{name_of(list_)} + " has more than " + std::to_string(max_tensors) +
-                    " entries: no model takes as many");
+      if (tensors().size() == max_infer_tensors)
+        return fail(std::string{name_of(list_)} + " has more than " +
+                    std::to_string(max_infer_tensors) + " entries: no model takes as many");
       tensors().emplace_back();
       seen_in_tensor_ = 0;
       level_ = level::tensor;
@@ -367,40 +359,6 @@ result<inference_header> read_header(std::istream& in) {
   return listener.take();
 }
 
-// -- the parameters of tensors --
-
-/// Reads a size or an offset; nothing if it is not there.
-result<std::optional<std::uint64_t>> bytes_parameter(const infer_parameters& from,
-                                                     std::string_view name) {
-  const auto at = from.find(name);
-  if (at == from.end()) return std::optional<std::uint64_t>{};
-  if (const auto* number = std::get_if<std::int64_t>(&at->second); number && *number >= 0)
-    return std::optional{static_cast<std::uint64_t>(*number)};
-  if (const auto* number = std::get_if<std::uint64_t>(&at->second)) return std::optional{*number};
-  return invalid("parameter " + in_quotes(name) + " must be a whole number of bytes, 0 or more");
-}
-
-/// Reads a choice; nothing if it is not there.
-result<std::optional<bool>> truth_parameter(const infer_parameters& from, std::string_view name) {
-  const auto at = from.find(name);
-  if (at == from.end()) return std::optional<bool>{};
-  if (const auto* truth = std::get_if<bool>(&at->second)) return std::optional{*truth};
-  return invalid("parameter " + in_quotes(name) + " must be true or false");
-}
-
-/// Returns the part of shared memory that a tensor's parameters name, nothing if they name none.
-result<std::optional<region_slice>> region_of(const infer_parameters& from) {
-  const auto at = from.find("shared_memory_region");
-  if (at == from.end()) return std::optional<region_slice>{};
-  const auto* name = std::get_if<std::string>(&at->second);
-  if (!name) return invalid("parameter 'shared_memory_region' must be a string");
-  const auto offset = bytes_parameter(from, "shared_memory_offset");
-  if (!offset) return offset.error();
-  const auto size = bytes_parameter(from, "shared_memory_byte_size");
-  if (!size) return size.error();
-  return std::optional{region_slice{*name, offset->value_or(0), size->value_or(0)}};
-}
-
 // -- the binary data --
 
 /// Hands out what follows the JSON, input by input.
@@ -486,7 +444,7 @@ result<inference_header> read_bounded_header(std::istream& body, std::uint64_t j
 // -- the inference --
 
 result<tensor> tensor_of(named_tensor from, std::optional<std::uint64_t> binary_size,
-                         binary_data& binary, const shared_memory_regions& regions) {
+                         binary_data& binary, shared_memory_regions::reader& regions) {
   if (!from.name) return invalid("an input has no name");
   const std::string name = "input " + in_quotes(*from.name);
   if (!from.datatype) return invalid(name + " has no datatype");
@@ -508,10 +466,8 @@ result<tensor> tensor_of(named_tensor from, std::optional<std::uint64_t> binary_
     binary.give(*binary_size, out);
     return out;
   }
-  auto bytes = regions.read(**region);
-  if (!bytes) return error{bytes.error().code, name + ": " + bytes.error().message};
-  out.bytes = **bytes;
-  out.owner = std::move(*bytes);
+  if (const auto read = regions.read(**region, out); !read)
+    return error{read.error().code, name + ": " + read.error().message};
   return out;
 }
 
@@ -544,8 +500,9 @@ result<infer_request> read_inference(std::istream& body, std::optional<std::uint
   if (!binary) return binary.error();
 
   infer_request out;
+  shared_memory_regions::reader reader{regions};
   for (std::size_t i = 0; i < header->inputs.size(); ++i) {
-    auto taken = tensor_of(std::move(header->inputs[i]), sizes->each[i], *binary, regions);
+    auto taken = tensor_of(std::move(header->inputs[i]), sizes->each[i], *binary, reader);
     if (!taken) return taken.error();
     out.inputs.push_back(std::move(*taken));
   }

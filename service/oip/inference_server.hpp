@@ -8,6 +8,7 @@
 #include "engram/service/oip/shared_memory.hpp"
 #include "engram/service/oip/statistics.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -18,8 +19,10 @@ namespace engram {
 /// outlives what it was asked.
 class inference_server {
 public:
-  inference_server(pipeline& pipe, oip_options options)
-      : pipe_(pipe), options_(options), regions_(std::move(options)) {}
+  /// The inputs of an inference that lie in shared memory have at most `max_body_bytes`, as have
+  /// those in its message.
+  inference_server(pipeline& pipe, oip_options options, std::uint64_t max_body_bytes)
+      : pipe_(pipe), options_(options), regions_(std::move(options), max_body_bytes) {}
 
   /// Takes an inference back; may outlive it.
   class ticket {

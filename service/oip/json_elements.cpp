@@ -1,5 +1,7 @@
 #include "engram/service/oip/json_elements.hpp"
 
+#include "engram/service/error_words.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -8,10 +10,6 @@
 namespace engram {
 
 namespace {
-
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
 
 /// Returns numbers as a tensor that owns them where they are.
 template <class T>

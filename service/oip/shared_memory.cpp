@@ -1,5 +1,7 @@
 #include "engram/service/oip/shared_memory.hpp"
 
+#include "engram/service/error_words.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,15 +16,6 @@ namespace engram {
 
 namespace {
 
-error invalid(std::string message) {
-  return {ec::invalid_argument, std::move(message)};
-}
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t longest = 100;
-  return "'" + std::string{text.substr(0, longest)} + "'";
-}
-
 std::string reason_of(int number) {
   return std::generic_category().message(number);
 }
@@ -30,12 +23,12 @@ std::string reason_of(int number) {
 /// A key names one object: nothing in a folder, nothing outside the prefix.
 result<void> check_key(std::string_view key, std::string_view prefix) {
   if (!key.starts_with(prefix))
-    return invalid("shared memory key " + quoted(key) + " does not begin with " + quoted(prefix) +
-                   ", which oip.shared_memory_prefix asks for");
+    return invalid("shared memory key " + in_quotes(key) + " does not begin with " +
+                   in_quotes(prefix) + ", which oip.shared_memory_prefix asks for");
   const auto name = key.substr(key.starts_with('/') ? 1 : 0);
   if (name.empty() || name.size() > NAME_MAX || name.find('/') != std::string_view::npos ||
       name.find('\0') != std::string_view::npos || name == "." || name == "..")
-    return invalid("shared memory key " + quoted(key) +
+    return invalid("shared memory key " + in_quotes(key) +
                    " is not one name of 1 to 255 bytes with at most a '/' before it");
   return {};
 }
@@ -102,12 +95,12 @@ result<void> shared_memory_regions::add(region what) {
   if (descriptor < 0) {
     const int number = errno;
     return error{number == ENOENT ? ec::not_found : ec::invalid_argument,
-                 "cannot open shared memory " + quoted(what.key) + ": " + reason_of(number)};
+                 "cannot open shared memory " + in_quotes(what.key) + ": " + reason_of(number)};
   }
   auto object = std::make_shared<const file>(descriptor);
   const auto size = object->size();
   if (what.byte_size == 0 || what.offset > size || what.byte_size > size - what.offset)
-    return invalid("shared memory " + quoted(what.key) + " has " + std::to_string(size) +
+    return invalid("shared memory " + in_quotes(what.key) + " has " + std::to_string(size) +
                    " bytes: a region of " + std::to_string(what.byte_size) + " bytes from byte " +
                    std::to_string(what.offset) + " does not lie in it");
   const std::lock_guard lock{mutex_};
@@ -118,7 +111,7 @@ result<void> shared_memory_regions::add(region what) {
   std::string name = what.name;
   const auto [at, is_new] = regions_.try_emplace(std::move(name), entry{std::move(what), object});
   if (!is_new)
-    return invalid("shared memory region " + quoted(at->first) + " is registered already");
+    return invalid("shared memory region " + in_quotes(at->first) + " is registered already");
   return {};
 }
 
@@ -130,7 +123,7 @@ result<void> shared_memory_regions::remove(std::string_view name) {
   }
   const auto at = regions_.find(name);
   if (at == regions_.end())
-    return error{ec::not_found, "there is no shared memory region " + quoted(name)};
+    return error{ec::not_found, "there is no shared memory region " + in_quotes(name)};
   regions_.erase(at);
   return {};
 }
@@ -142,7 +135,7 @@ shared_memory_regions::list(std::string_view name) const {
   for (const auto& [key, each] : regions_)
     if (name.empty() || name == key) out.push_back(each.what);
   if (out.empty() && !name.empty())
-    return error{ec::not_found, "there is no shared memory region " + quoted(name)};
+    return error{ec::not_found, "there is no shared memory region " + in_quotes(name)};
   return out;
 }
 
@@ -151,37 +144,49 @@ result<shared_memory_regions::entry> shared_memory_regions::find(const region_sl
   const std::lock_guard lock{mutex_};
   const auto at = regions_.find(slice.region);
   if (at == regions_.end())
-    return error{ec::not_found, "there is no shared memory region " + quoted(slice.region)};
+    return error{ec::not_found, "there is no shared memory region " + in_quotes(slice.region)};
   const auto size = at->second.what.byte_size;
   if (slice.offset > size || slice.byte_size > size - slice.offset)
-    return invalid("shared memory region " + quoted(slice.region) + " has " + std::to_string(size) +
-                   " bytes: " + std::to_string(slice.byte_size) + " bytes from byte " +
-                   std::to_string(slice.offset) + " do not lie in it");
+    return invalid("shared memory region " + in_quotes(slice.region) + " has " +
+                   std::to_string(size) + " bytes: " + std::to_string(slice.byte_size) +
+                   " bytes from byte " + std::to_string(slice.offset) + " do not lie in it");
   return at->second;
 }
 
-result<std::shared_ptr<const std::string>>
-shared_memory_regions::read(const region_slice& from) const {
-  const auto found = find(from);
+result<void> shared_memory_regions::reader::read(const region_slice& from, tensor& to) {
+  const auto found = from_.find(from);
   if (!found) return found.error();
+  const auto needed = byte_count(to.datatype, to.shape);
+  if (!needed) return needed.error();
+  if (*needed && **needed != from.byte_size)
+    return invalid("shared memory region " + in_quotes(from.region) + " was given " +
+                   std::to_string(from.byte_size) + " bytes for a tensor of " +
+                   std::to_string(**needed));
+  if (from.byte_size > left_)
+    return invalid("the inputs in shared memory are larger than " +
+                   std::to_string(from_.most_bytes_) +
+                   " bytes: send less at once or raise server.max_body_bytes");
   auto bytes = std::make_shared<std::string>(from.byte_size, '\0');
   if (!found->object->read(found->what.offset + from.offset, *bytes))
-    return invalid("shared memory region " + quoted(from.region) +
+    return invalid("shared memory region " + in_quotes(from.region) +
                    " is shorter than when it was registered");
-  return std::shared_ptr<const std::string>{std::move(bytes)};
+  left_ -= from.byte_size;
+  to.bytes = *bytes;
+  to.owner = std::move(bytes);
+  return {};
 }
 
 result<void> shared_memory_regions::write(const region_slice& to, std::string_view bytes) const {
   const auto found = find(to);
   if (!found) return found.error();
   if (bytes.size() > to.byte_size)
-    return invalid("shared memory region " + quoted(to.region) + " was given " +
+    return invalid("shared memory region " + in_quotes(to.region) + " was given " +
                    std::to_string(to.byte_size) + " bytes for an output of " +
                    std::to_string(bytes.size()));
   const auto begin = found->what.offset + to.offset;
   // Writing must not make an object longer that its client has shrunk.
   if (found->object->size() < begin + bytes.size() || !found->object->write(begin, bytes))
-    return invalid("shared memory region " + quoted(to.region) +
+    return invalid("shared memory region " + in_quotes(to.region) +
                    " is shorter than when it was registered");
   return {};
 }

@@ -33,7 +33,9 @@ public:
   };
   static constexpr std::size_t max_regions = 1024;
 
-  explicit shared_memory_regions(oip_options options) : options_(std::move(options)) {}
+  /// An inference reads at most `most_bytes`.
+  shared_memory_regions(oip_options options, std::uint64_t most_bytes)
+      : options_(std::move(options)), most_bytes_(most_bytes) {}
 
   /// `invalid_argument` for a name that is taken or empty, a key outside oip.shared_memory_prefix
   /// or with a further '/', or a range outside the object; `not_found` for no such object;
@@ -44,10 +46,24 @@ public:
   /// Returns one region, or all for an empty name. `not_found`.
   result<std::vector<region>> list(std::string_view name) const;
 
-  /// Returns a copy of a part of a region. `not_found`, or `invalid_argument` for a part that lies
-  /// outside, also because the client has shrunk the object.
-  result<std::shared_ptr<const std::string>> read(const region_slice& from) const;
-  /// Writes `bytes` to the beginning of `to`. Errors as above, and where there is no room.
+  /// What one inference reads.
+  class reader {
+  public:
+    explicit reader(const shared_memory_regions& from) : from_(from), left_(from.most_bytes_) {}
+
+    /// Gives `to`, whose datatype and shape are known, a copy of a part of a region, which must
+    /// have the tensor's size; nothing is read before that is known. `not_found`, or
+    /// `invalid_argument` for another size, for more than an inference may read, and for a part
+    /// that lies outside, also because the client has shrunk the object.
+    result<void> read(const region_slice& from, tensor& to);
+
+  private:
+    const shared_memory_regions& from_;
+    std::uint64_t left_; ///< bytes
+  };
+
+  /// Writes `bytes` to the beginning of `to`. `not_found`, or `invalid_argument` for a part that
+  /// lies outside, as above, or has no room.
   result<void> write(const region_slice& to, std::string_view bytes) const;
 
 private:
@@ -60,6 +76,7 @@ private:
   result<entry> find(const region_slice& slice) const;
 
   const oip_options options_;
+  const std::uint64_t most_bytes_;
   mutable std::mutex mutex_;
   std::map<std::string, entry, std::less<>> regions_;
 };

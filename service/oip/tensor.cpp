@@ -30,6 +30,16 @@ result<std::size_t> element_count(std::span<const std::int64_t> shape) {
   return count;
 }
 
+result<std::optional<std::size_t>> byte_count(std::string_view datatype,
+                                              std::span<const std::int64_t> shape) {
+  const auto size = element_size(datatype);
+  if (!size) return size.error();
+  const auto count = element_count(shape); // so few that the product has room
+  if (!count) return count.error();
+  if (datatype == oip_bytes) return std::optional<std::size_t>{};
+  return std::optional{*size * *count};
+}
+
 std::string shape_text(std::span<const std::int64_t> shape) {
   constexpr std::size_t longest = 8;
   std::string out = "[";

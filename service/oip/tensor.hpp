@@ -40,6 +40,10 @@ result<std::size_t> element_size(std::string_view datatype);
 /// Returns the number of elements; `invalid_argument` for a negative dimension or more elements
 /// than a size can count.
 result<std::size_t> element_count(std::span<const std::int64_t> shape);
+/// Returns the bytes of a tensor; nothing for BYTES, whose elements have lengths of their own.
+/// Errors as above.
+result<std::optional<std::size_t>> byte_count(std::string_view datatype,
+                                              std::span<const std::int64_t> shape);
 /// Returns "[2,3]".
 std::string shape_text(std::span<const std::int64_t> shape);
 

@@ -183,6 +183,9 @@ class Tokens(AccessTest):
             _, _, head, body = self.curl(f"{base}/v1/datasets")
             self.assertIn("WWW-Authenticate: Bearer", head)
             self.assertIn("a token is needed", body)
+            self.assertEqual(json.loads(body)["code"], "unauthenticated")
+            body = self.curl(f"{base}/v1/admin/log-level", token=QUERY)[3]
+            self.assertEqual(json.loads(body)["code"], "forbidden")
             self.assertEqual(self.status(f"{base}/v1/datasets", "-u", f"reader:{QUERY}"), 401)  # Basic
             shown = self.curl(f"{base}/metrics", token=ADMIN)[3] + self.curl(f"{base}/v1/datasets", token=UNKNOWN)[3]
             self.assertEqual(daemon.end(), 0)

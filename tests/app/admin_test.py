@@ -82,6 +82,21 @@ class Drain(AdminTest):
             self.assertEqual(daemon.process.wait(timeout=PATIENCE), 0)
 
 
+    def test_a_publication_that_does_not_end_holds_it_up_no_longer_than_the_drain_timeout(self):
+        slow = {"ENGRAM_FAILPOINTS": "dataset.publish=delay(600000)"}
+        with self.start("--gpu.enabled=false", "--drain-timeout=500ms", **slow) as daemon:
+            publishing = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
+            publishing.request("PUT", "/v1/admin/datasets/things")
+            time.sleep(0.3)  # until it has begun; nothing shows that
+            self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
+            began = time.monotonic()
+            self.assertEqual(daemon.end(), 3)
+            self.assertLess(time.monotonic() - began, 20)
+            publishing.close()
+        self.assertIn("a publication", daemon.log[-1])
+        self.assertEqual(self.run_json(0, "dataset", "list")["datasets"][0]["name"], "things")
+
+
 class Datasets(AdminTest):
     def test_versions_of_the_store_come_and_go(self):
         with self.start("--gpu.enabled=false", "--datasets.load=things") as daemon:
@@ -176,6 +191,8 @@ class Closed(AdminTest):
                 ({"Origin": "http://elsewhere.example"}, 403),
                 ({"Origin": "null"}, 403),
                 ({"Sec-Fetch-Site": "cross-site"}, 403),
+                ({"Host": "rebound.example", "Origin": "http://rebound.example"}, 403),
+                ({"Host": f"localhost:{daemon.port}", "Origin": f"http://localhost:{daemon.port}"}, 200),
                 ({"Origin": f"http://127.0.0.1:{daemon.port}", "Sec-Fetch-Site": "same-origin"}, 200),
             ]:
                 connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)

@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "tests" / "app"))
 
 from engram_command import COMMAND, PATIENCE, Daemon, clean_environment  # noqa: E402
 
-PAGES = ["README.md", "docs/http.md", "docs/oip.md", "docs/admin.md", "docs/security.md"]
+PAGES = ["README.md", "docs/http.md", "docs/oip.md", "docs/admin.md", "docs/security.md",
+         "docs/dashboard.md"]
 RUN = ("curl", "grpcurl", "engram", "openssl", "printf", "chmod", "mkdir", "python3", "echo")
 # Building, installing and what belongs to the person at the machine. `engram replay` and
 # perf_analyzer, which wants a quiet machine and minutes, have their own tests.

@@ -231,6 +231,14 @@ class TroubleTest(DashboardTest):
         self.browser.wait_for_text("[data-actor=router]", "restarts 1")
 
 
+class OverrideTest(DashboardTest):
+    def test_what_an_operator_said_of_a_breaker_is_seen(self):
+        path = "/v1/admin/devices/gpu0/breaker"
+        for word in ("closed", "open"):
+            self.assertEqual(self.daemon.request("PUT", path, {"override": word})[0], 200)
+            self.browser.wait_for_text("[data-device=gpu0]", f"held {word} by hand")
+
+
 class StartedAgainTest(DashboardTest):
     def test_it_comes_back_with_the_server(self):
         port = self.daemon.port

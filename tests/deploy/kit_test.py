@@ -201,6 +201,17 @@ class Container(unittest.TestCase):
         self.assertRegex(self.text, r"(?m)^HEALTHCHECK .*/healthz")
         self.assertGreater(self.text.index("\nUSER"), self.text.rindex("\nRUN"))
 
+    def test_the_commands_that_are_printed_reach_the_daemon(self):
+        pages = self.text + (ROOT / "docs" / "operations.md").read_text().replace("\\\n", " ")
+        printed = [line for line in re.findall(r"^#? *podman run (.*)$", pages, re.MULTILINE) if "dataset import" not in line]
+        self.assertGreaterEqual(len(printed), 3)
+        for line in printed:  # the daemon listens on the loopback, and a container's own is nobody else's
+            if " -p " in line:
+                self.assertIn("--host 0.0.0.0", line)
+                self.assertIn("--tokens-file", line)
+            else:
+                self.assertIn("--network host", line)
+
     @unittest.skipUnless(shutil.which("dpkg-query"), "not on Debian")
     def test_it_installs_every_library_that_the_command_needs(self):
         listed = set(re.search(r"no-install-recommends (.*?)&&", self.text)[1].split())

@@ -11,7 +11,7 @@
 using namespace engram;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const shared_memory_regions regions{oip_options{}};
+  static const shared_memory_regions regions{oip_options{}, 1024};
   std::istringstream body{std::string{reinterpret_cast<const char*>(data), size}};
   std::string first_line, model;
   std::getline(body, first_line);

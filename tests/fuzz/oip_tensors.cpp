@@ -8,7 +8,7 @@
 using namespace engram;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const shared_memory_regions regions{oip_options{}};
+  static const shared_memory_regions regions{oip_options{}, 1024};
   const auto message = std::make_shared<inference::ModelInferRequest>();
   if (!message->ParseFromArray(data, static_cast<int>(size))) return 0;
   auto decoded = decode_inference(*message, message, regions);

@@ -32,7 +32,8 @@ protected:
   void SetUp() override {
     server_test::SetUp();
     actions.emplace(*pipe, daemon.controls(*pipe));
-    models = std::make_unique<inference_server>(*pipe, protocol);
+    if (opens) actions->open();
+    models = std::make_unique<inference_server>(*pipe, protocol, door.max_body_bytes);
     auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper, &*actions);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
@@ -53,6 +54,7 @@ protected:
     return (*stub.*what)(&context, in, &out);
   }
 
+  bool opens = true; ///< false: the daemon is half made
   pretended_daemon daemon;
   std::optional<admin> actions;
   std::unique_ptr<v1::Admin::Stub> stub;
@@ -258,6 +260,22 @@ TEST_F(closed_admin_test, every_call_is_refused_says_why_and_does_nothing) {
   v1::FaultSites sites;
   expect_refused(call(&stub_type::ListFaults, v1::ListFaultsRequest{}, sites));
   EXPECT_EQ(daemon.log().size(), 4u);
+}
+
+class early_admin_test : public admin_grpc_test {
+protected:
+  early_admin_test() { opens = false; }
+};
+
+TEST_F(early_admin_test, a_call_is_refused_until_all_is_there) {
+  v1::DrainResponse out;
+  const auto status = call(&stub_type::Drain, v1::DrainRequest{}, out);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("still starting"));
+  EXPECT_EQ(daemon.drains, 0);
+  actions->open();
+  EXPECT_TRUE(call(&stub_type::Drain, v1::DrainRequest{}, out).ok());
+  EXPECT_EQ(daemon.drains, 1);
 }
 
 TEST(peer_text, is_what_people_write) {

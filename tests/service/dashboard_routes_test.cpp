@@ -17,9 +17,8 @@ class dashboard : public server_test {
 protected:
   void add_routes(http_router& router) override {
     feed.emplace(*pipe);
-    server_options of_eight;
-    of_eight.threads = 8;
-    add_dashboard_routes(router, *feed, of_eight);
+    feed->hold_readiness({});
+    add_dashboard_routes(router, *feed);
   }
   void TearDown() override { server.reset(); }
 
@@ -117,7 +116,7 @@ TEST_F(dashboard, no_more_listen_than_there_is_room_for_and_a_seat_is_free_again
   first->receive_until("event: history");
   second->receive_until("event: history");
   const auto third = get(port, "/dashboard/events");
-  EXPECT_EQ(third.status, 429);
+  EXPECT_EQ(third.status, 503);
   EXPECT_TRUE(third.has_header("Retry-After: "));
   EXPECT_TRUE(is_alive());
   second.reset();

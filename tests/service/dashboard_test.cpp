@@ -175,7 +175,7 @@ TEST(dashboard_messages, the_first_has_the_history_and_later_ones_what_is_new) {
   }
   const std::vector<pipeline_event> events{
       {4, reading.at, "breaker", "gpu0", "closed -> open: \"sticky\""}};
-  const auto whole = nlohmann::json::parse(encode_dashboard(history, {}, events));
+  const auto whole = nlohmann::json::parse(encode_dashboard(history, {}, {}, events));
   EXPECT_EQ(whole["kept_samples"], 900);
   EXPECT_THAT(whole["operations"], ElementsAre("search", "similarity", "score", "spread"));
   EXPECT_EQ(whole["reasons"].size(), route_reason_count);
@@ -193,10 +193,11 @@ TEST(dashboard_messages, the_first_has_the_history_and_later_ones_what_is_new) {
   EXPECT_EQ(now["actors"][1]["restarts"], 1);
   EXPECT_EQ(now["devices"][1]["speedup"][search], 12.346);
   EXPECT_EQ(now["devices"][1]["breaker"], "closed");
+  EXPECT_EQ(now["devices"][1]["breaker_override"], "automatic");
   EXPECT_EQ(whole["events"][0]["at"], 3);
   EXPECT_EQ(whole["events"][0]["detail"], "closed -> open: \"sticky\"");
 
-  const auto update = nlohmann::json::parse(encode_dashboard_update(history, 2, {}));
+  const auto update = nlohmann::json::parse(encode_dashboard_update(history, {}, 2, {}));
   ASSERT_EQ(update["samples"].size(), 1);
   EXPECT_EQ(update["samples"][0], sample);
   EXPECT_EQ(update["now"], now);
@@ -227,7 +228,7 @@ TEST(dashboard_messages, fifteen_busy_minutes_are_less_than_a_megabyte) {
         count += 123 + i;
     history.add(reading);
   }
-  EXPECT_LT(encode_dashboard(history, {}, {}).size(), 1'000'000);
+  EXPECT_LT(encode_dashboard(history, {}, {}, {}).size(), 1'000'000);
 }
 
 /// Returns the next news, however long they take.
@@ -254,8 +255,13 @@ TEST(dashboard_feed, tells_each_listener_the_history_first_and_then_what_is_new)
   const auto update = nlohmann::json::parse(second.substr(second.find('{')));
   EXPECT_FALSE(update["samples"].empty());
   EXPECT_TRUE(update["events"].empty());
+  EXPECT_EQ(update["now"]["state"], "loading") << "whatever the pipeline says";
+  EXPECT_EQ(update["now"]["ready"], false);
+  feed.hold_readiness({});
   dashboard_feed::place late;
-  EXPECT_TRUE(next(feed, late).starts_with("event: history\n"));
+  const auto history = next(feed, late);
+  EXPECT_TRUE(history.starts_with("event: history\n"));
+  EXPECT_EQ(nlohmann::json::parse(history.substr(history.find('{')))["now"]["state"], "ready");
 }
 
 } // namespace

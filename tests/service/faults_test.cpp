@@ -96,8 +96,24 @@ TEST_F(admin_faults, refuse_other_methods) {
 
 TEST_F(admin_faults, need_the_length_of_a_body) {
   const auto response =
-      talk(port, "PUT /v1/admin/faults HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+      talk(port, "PUT /v1/admin/faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(response.status, 411);
+}
+
+class early_admin : public steered_server_test {
+protected:
+  early_admin() { opens = false; }
+};
+
+TEST_F(early_admin, is_refused_until_all_is_there) {
+  const auto early = post(port, "/v1/admin/drain", "");
+  EXPECT_EQ(early.status, 503);
+  EXPECT_EQ(json::parse(early.body).at("code"), "unavailable");
+  EXPECT_TRUE(early.has_header("Retry-After: 1"));
+  EXPECT_EQ(daemon.drains, 0);
+  actions->open();
+  EXPECT_EQ(post(port, "/v1/admin/drain", "").status, 202);
+  EXPECT_EQ(daemon.drains, 1);
 }
 
 class closed_admin_faults : public steered_server_test,
@@ -109,6 +125,7 @@ TEST_P(closed_admin_faults, are_refused_by_the_name_of_the_key) {
   EXPECT_EQ(response.status, 403);
   EXPECT_EQ(json::parse(response.body).at("detail"),
             "/v1/admin/faults is closed: faults.admin_enabled is false");
+  EXPECT_EQ(json::parse(response.body).at("code"), "forbidden");
   EXPECT_TRUE(is_alive());
   for (const auto& site : pipe->faults())
     EXPECT_EQ(site.setting, "off") << site.name;

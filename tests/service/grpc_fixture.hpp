@@ -18,10 +18,11 @@ class grpc_fixture : public server_test {
 protected:
   void SetUp() override {
     server_test::SetUp();
-    models = std::make_unique<inference_server>(*pipe, protocol);
+    models = std::make_unique<inference_server>(*pipe, protocol, door.max_body_bytes);
     auto listening = engram::grpc_server::start(*pipe, *models, door, *keeper);
     ASSERT_TRUE(listening) << listening.error().message;
     grpc_door = std::move(*listening);
+    grpc_door->hold_readiness(false);
     channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(grpc_door->port()),
                                   grpc::InsecureChannelCredentials());
   }

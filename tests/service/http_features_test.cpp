@@ -5,7 +5,11 @@
 #include "engram/service/http/openapi.hpp"
 #include "engram/service/http/request_id.hpp"
 
+#include <gmock/gmock.h>
+
+#include <new>
 #include <sstream>
+#include <stdexcept>
 
 #include "server_fixture.hpp"
 
@@ -230,6 +234,61 @@ TEST_F(http_index, every_reference_of_the_openapi_document_leads_somewhere) {
   };
   look(document);
   EXPECT_GT(references, 20);
+}
+
+TEST_F(http_index, the_openapi_document_lists_every_name_of_an_error) {
+  const auto document = json::parse(get(port, "/openapi.json").body);
+  std::vector<std::string> names;
+  for (auto code = 1; code <= static_cast<int>(ec::last_); ++code)
+    names.emplace_back(to_string(static_cast<ec>(code)));
+  names.insert(names.end(), {"unauthenticated", "forbidden"});
+  EXPECT_THAT(
+      document.at("components").at("schemas").at("Problem").at("properties").at("code").at("enum"),
+      ::testing::UnorderedElementsAreArray(names));
+}
+
+// -- what is thrown --
+
+class http_throwing : public server_test {
+protected:
+  void add_routes(http_router& router) override {
+    const auto add = [&router](std::string_view path, http_handler serve) {
+      router.add({"GET", path, role::none, "throws", std::move(serve)});
+    };
+    add("/unexpected",
+        [](const http_request&) -> http_reply { throw std::runtime_error{"no such luck"}; });
+    add("/memory", [](const http_request&) -> http_reply { throw std::bad_alloc{}; });
+    add("/midway", [](const http_request&) {
+      http_reply reply;
+      reply.stream = [](http_stream& out) {
+        out.write("begun");
+        throw std::runtime_error{"no such luck"};
+      };
+      return reply;
+    });
+  }
+};
+
+TEST_F(http_throwing, is_answered_in_words) {
+  const auto unexpected = get(port, "/unexpected");
+  EXPECT_EQ(unexpected.status, 500);
+  EXPECT_TRUE(unexpected.has_header("Content-Type: application/problem+json\r\n"));
+  EXPECT_EQ(json::parse(unexpected.body).at("code"), "internal");
+  EXPECT_EQ(json::parse(unexpected.body).at("detail"), "unexpected: no such luck");
+  const auto memory = get(port, "/memory");
+  EXPECT_EQ(memory.status, 507);
+  EXPECT_EQ(json::parse(memory.body).at("code"), "resource_exhausted");
+  EXPECT_TRUE(is_alive());
+}
+
+TEST_F(http_throwing, in_the_middle_of_an_answer_ends_it_without_its_end) {
+  for (int i = 0; i < 3; ++i) { // as many as may be at once, and one more
+    http_connection connection{port};
+    connection.send("GET /midway HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_EQ(connection.receive().status, 200);
+    EXPECT_EQ(connection.receive_until("no such mark"), "5\r\nbegun\r\n");
+  }
+  EXPECT_TRUE(is_alive());
 }
 
 // -- answers without an end --

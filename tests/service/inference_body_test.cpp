@@ -24,7 +24,7 @@ namespace {
 constexpr std::uint64_t most = 64 * 1024;
 
 result<infer_request> try_read(const std::string& json, const std::optional<std::string>& binary) {
-  static const shared_memory_regions regions{oip_options{}};
+  static const shared_memory_regions regions{oip_options{}, 1024};
   std::istringstream body{json + binary.value_or("")};
   const auto json_bytes = binary ? std::optional<std::uint64_t>{json.size()} : std::nullopt;
   return read_inference(body, json_bytes, most, regions);
@@ -306,7 +306,7 @@ INSTANTIATE_TEST_SUITE_P(each, bad_inference_body, ::testing::ValuesIn(bad_bodie
                          [](const auto& each) { return std::string{each.param.name}; });
 
 TEST(inference_body, a_length_of_the_json_that_is_none_is_refused) {
-  static const shared_memory_regions regions{oip_options{}};
+  static const shared_memory_regions regions{oip_options{}, 1024};
   const auto says = [&](std::uint64_t json_bytes) {
     std::istringstream body{R"({"inputs": []})"};
     const auto read = read_inference(body, json_bytes, most, regions);

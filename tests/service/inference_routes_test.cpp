@@ -60,7 +60,7 @@ protected:
     server.reset(); // it asks the models
   }
   void add_routes(http_router& router) override {
-    models = std::make_unique<inference_server>(*pipe, protocol);
+    models = std::make_unique<inference_server>(*pipe, protocol, door.max_body_bytes);
     add_inference_routes(router, *http, *models, max_body);
   }
 

@@ -458,6 +458,25 @@ const std::array bad_inferences{
     bad_inference{"priority_18",
                   [](request& r) { (*r.mutable_parameters())["priority"].set_uint64_param(18); },
                   invalid, "1 to 17"},
+    bad_inference{"many_inputs",
+                  [](request& r) {
+                    while (r.inputs_size() < 17)
+                      *r.add_inputs() = r.inputs(0);
+                  },
+                  invalid, "inputs has more than 16"},
+    bad_inference{"many_outputs",
+                  [](request& r) {
+                    while (r.outputs_size() < 17)
+                      r.add_outputs()->set_name("ids");
+                  },
+                  invalid, "outputs has more than 16"},
+    bad_inference{"region_by_number",
+                  [](request& r) {
+                    r.clear_raw_input_contents();
+                    auto& to = *r.mutable_inputs(0)->mutable_parameters();
+                    to["shared_memory_region"].set_int64_param(1);
+                  },
+                  invalid, "'shared_memory_region' must be a string"},
     bad_inference{"unregistered_region",
                   [](request& r) {
                     r.clear_raw_input_contents();

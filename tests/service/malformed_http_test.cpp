@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <latch>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -257,15 +258,19 @@ TEST_F(malformed_http, requests_get_a_status_or_an_end_and_leave_nothing_behind)
 TEST_F(malformed_http, clients_that_send_a_byte_now_and_then_do_not_stop_the_others) {
   const auto text = post_text("/v1/similarity", R"({"query":[1],"targets":[[1]]})");
   std::atomic<bool> enough{false};
+  std::latch connected{door.threads}; // they hold every thread
   std::vector<std::jthread> slow;
-  for (int i = 0; i < 4; ++i) // half as many as the server has threads
+  for (std::uint32_t i = 0; i < door.threads; ++i)
     slow.emplace_back([&] {
-      raw_connection connection{port};
-      for (std::size_t at = 0; at < text.size() && !enough; ++at) {
+      http_connection connection{port, "127.0.0.2"};
+      connection.send(text.substr(0, 1));
+      connected.count_down();
+      for (std::size_t at = 1; at < text.size() && !enough; ++at) {
         connection.send(text.substr(at, 1));
-        std::this_thread::sleep_for(20ms);
+        std::this_thread::sleep_for(100ms);
       }
     });
+  connected.wait();
   for (int i = 0; i < 200; ++i)
     ASSERT_TRUE(is_alive());
   enough = true;

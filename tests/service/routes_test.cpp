@@ -127,6 +127,16 @@ TEST_F(http_routes, a_pipeline_that_gave_up_is_not_healthy_and_says_so) {
   EXPECT_EQ(get(port, "/metrics").status, 200) << "a person still sees what happened";
 }
 
+TEST_F(http_routes, a_door_is_not_ready_before_it_is_said_to_be) {
+  auto listening = http_server::start(*pipe, door, *keeper);
+  ASSERT_TRUE(listening) << listening.error().message;
+  const auto held = get((*listening)->port(), "/readyz");
+  EXPECT_EQ(held.status, 503);
+  EXPECT_EQ(json::parse(held.body).at("state"), "loading");
+  (*listening)->hold_readiness({});
+  EXPECT_EQ(get((*listening)->port(), "/readyz").status, 200);
+}
+
 TEST_F(http_routes, readiness_can_be_held_while_requests_are_served) {
   server->hold_readiness("draining");
   const auto held = get(port, "/readyz");

@@ -49,6 +49,7 @@ protected:
         });
     ASSERT_TRUE(listening) << listening.error().message;
     server = std::move(*listening);
+    server->hold_readiness({});
     port = server->port();
   }
 

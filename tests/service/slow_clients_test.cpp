@@ -72,6 +72,41 @@ TEST_F(slow_clients, an_answer_that_is_not_taken_is_given_up) {
   EXPECT_TRUE(is_alive());
 }
 
+/// A server with a long answer.
+class slow_takers : public server_test {
+protected:
+  static constexpr std::size_t long_answer = 6u << 20;
+  slow_takers() { door.slow_client_ms = 500; } // so 3 s for the answer
+  void add_routes(http_router& router) override {
+    router.add({"GET", "/long", role::none, "much", [](const http_request&) {
+                  return http_reply{200, std::string(long_answer, 'x'), "text/plain"};
+                }});
+  }
+
+  /// Asks for it, takes `bytes` of it each time after a pause, and returns how much came.
+  std::size_t take(std::size_t bytes, std::chrono::milliseconds pause) const {
+    http_connection connection{port, nullptr, 1400};
+    connection.send("GET /long HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    std::size_t taken = 0;
+    while (const auto more = connection.receive_some(bytes)) {
+      taken += more;
+      std::this_thread::sleep_for(pause);
+    }
+    return taken;
+  }
+};
+
+TEST_F(slow_takers, are_given_up_however_steadily_they_take) {
+  const auto taken = take(16 * 1024, 13ms); // every piece in time, and 5 s for all
+  EXPECT_GT(taken, long_answer / 4);
+  EXPECT_LT(taken, long_answer);
+  EXPECT_TRUE(is_alive());
+}
+
+TEST_F(slow_takers, get_all_of_an_answer_that_they_take_in_time) {
+  EXPECT_GT(take(1 << 20, 0ms), long_answer);
+}
+
 /// As patient with clients as can be: what frees threads is that clients share them.
 class many_connections : public server_test {
 protected:

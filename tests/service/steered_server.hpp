@@ -14,10 +14,12 @@ class steered_server_test : public server_test {
 protected:
   void add_routes(http_router& router) override {
     actions.emplace(*pipe, daemon.controls(*pipe));
+    if (opens) actions->open();
     add_admin_routes(router, *pipe, *actions);
   }
   void TearDown() override { server.reset(); } // before what it calls
 
+  bool opens = true; ///< false: the daemon is half made
   pretended_daemon daemon;
   std::optional<admin> actions;
 };

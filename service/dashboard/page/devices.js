@@ -69,8 +69,9 @@ function showFact(shown, value, more = "") {
 function showState(card, device) {
   const [kind, words] = card.d === 0 ? [device.available ? "good" : "warn", device.available ? "available" : "worker is down"]
     : device.breaker === "closed" && !device.available ? ["warn", "worker is down"] : states[device.breaker];
-  card.state.element.className = `chip ${kind}`;
-  say(card.state.text, words);
+  const isHeld = device.breaker_override !== "automatic";
+  card.state.element.className = `chip ${isHeld && kind === "good" ? "warn" : kind}`;
+  say(card.state.text, isHeld ? `${words}, held ${device.breaker_override} by hand` : words);
 }
 
 export function showDevices() {

@@ -68,6 +68,28 @@ TEST_F(access_control_test, lets_only_this_machine_administer_without_tokens) {
   EXPECT_EQ(ask(role::admin, "", "::ffff:127.0.0.1"), kind::allowed);
 }
 
+TEST_F(access_control_test,
+       lets_only_who_calls_this_machine_by_its_name_administer_without_tokens) {
+  options.host = "engram.example";
+  use_options();
+  const auto asked_for = [this](std::string_view host) {
+    return access.check({"", "", "127.0.0.1", host}, role::admin).what;
+  };
+  for (const auto* own : {"localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:8080", "[::1]",
+                          "[::1]:8080", "engram.example", "Engram.Example:8080", ""})
+    EXPECT_EQ(asked_for(own), kind::allowed) << own;
+  for (const auto* rebound :
+       {"elsewhere.example", "elsewhere.example:8080", "127.0.0.1.elsewhere.example", "127.x",
+        "localhost.elsewhere.example", "[::2]:8080", "10.0.0.1", ":8080", "[]"})
+    EXPECT_EQ(asked_for(rebound), kind::forbidden) << rebound;
+  use_tokens();
+  EXPECT_EQ(
+      access.check({"Bearer " + admin_token, "", "10.0.0.1", "elsewhere.example"}, role::admin)
+          .what,
+      kind::allowed)
+      << "a page of another name knows no token";
+}
+
 TEST_F(access_control_test, wants_a_known_token_where_there_are_tokens) {
   use_tokens();
   EXPECT_FALSE(access.lets_anybody(role::query));
@@ -180,6 +202,7 @@ TEST(client_address, tells_this_machine_from_others) {
   EXPECT_FALSE(is_loopback_address("::"));
   EXPECT_FALSE(is_loopback_address("128.0.0.1"));
   EXPECT_FALSE(is_loopback_address("::127.0.0.1"));
+  EXPECT_FALSE(is_loopback_address("127.0.0.1.example"));
 }
 
 } // namespace
