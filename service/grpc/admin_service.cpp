@@ -4,6 +4,7 @@
 #include "engram/service/grpc/peer.hpp"
 #include "engram/service/grpc/status.hpp"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -17,8 +18,10 @@ public:
   admin_call(open_calls& calls, grpc::CallbackServerContext& context)
       : open_(calls), context_(context) {}
 
-  void finish(const result<void>& done) {
-    Finish(done ? grpc::Status::OK : fail_call(context_, done.error()));
+  /// Ends the call with what `work` returns or throws.
+  template <class Work>
+  void finish(const Work& work) noexcept {
+    Finish(status_of(context_, work));
   }
   void OnDone() override { delete this; }
 
@@ -45,30 +48,28 @@ template <class Body>
 grpc::ServerUnaryReactor* admin_service::serve(grpc::CallbackServerContext& context,
                                                std::string closed, std::string_view what,
                                                takes how_long, Body body) {
-  auto admitted = door_.admit(context, role::admin);
-  const admin_caller who{peer_text(context.peer()), std::move(admitted.identity)};
-  if (admitted.refusal) {
-    actions_.note_refusal(who, what, {ec::invalid_argument, admitted.refusal->error_message()});
-    return refuse(context, *admitted.refusal);
-  }
-  auto* call = new admin_call(door_.calls(), context);
-  if (!actions_.is_open()) {
-    call->finish(admin::not_open_yet());
-    return call;
-  }
-  if (!closed.empty()) {
-    actions_.note_refusal(who, what, {ec::invalid_argument, closed});
-    context.AddTrailingMetadata("engram-code", "forbidden");
-    call->Finish({grpc::StatusCode::PERMISSION_DENIED, "the admin API is closed: " + closed});
-    return call;
-  }
-  auto job = [call, who, body] { call->finish(body(who)); };
-  if (how_long == takes::no_time)
-    job();
-  else if (!jobs_.push(std::move(job)))
-    call->finish(
-        error{ec::overloaded, "too many admin calls wait for their turn; try again later"});
-  return call;
+  return begin_call(context, [&]() -> result<grpc::ServerUnaryReactor*> {
+    auto admitted = door_.admit(context, role::admin);
+    const admin_caller who{peer_text(context.peer()), std::move(admitted.identity)};
+    if (admitted.refusal) {
+      actions_.note_refusal(who, what, {ec::invalid_argument, admitted.refusal->error_message()});
+      return finish_call(context, *admitted.refusal);
+    }
+    if (!actions_.is_open()) return admin::not_open_yet();
+    if (!closed.empty()) {
+      actions_.note_refusal(who, what, {ec::invalid_argument, closed});
+      context.AddTrailingMetadata("engram-code", "forbidden");
+      return finish_call(
+          context, {grpc::StatusCode::PERMISSION_DENIED, "the admin API is closed: " + closed});
+    }
+    auto call = std::make_unique<admin_call>(door_.calls(), context);
+    auto job = [call = call.get(), who, body] { call->finish([&] { return body(who); }); };
+    if (how_long == takes::no_time)
+      job();
+    else if (!jobs_.push(std::move(job)))
+      return error{ec::overloaded, "too many admin calls wait for their turn; try again later"};
+    return call.release();
+  });
 }
 
 grpc::ServerUnaryReactor* admin_service::Reload(grpc::CallbackServerContext* context,

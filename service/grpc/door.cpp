@@ -51,9 +51,10 @@ grpc_door::admission grpc_door::admit(grpc::CallbackServerContext& context, role
   return {.client = std::move(verdict.client), .identity = std::move(verdict.identity)};
 }
 
-grpc::ServerUnaryReactor* refuse(grpc::CallbackServerContext& context, const grpc::Status& why) {
+grpc::ServerUnaryReactor* finish_call(grpc::CallbackServerContext& context,
+                                      const grpc::Status& status) {
   auto* reactor = context.DefaultReactor();
-  reactor->Finish(why);
+  reactor->Finish(status);
   return reactor;
 }
 

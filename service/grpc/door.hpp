@@ -4,6 +4,7 @@
 #include "engram/service/access/doorkeeper.hpp"
 #include "engram/service/dataset_lookup.hpp"
 #include "engram/service/grpc/open_calls.hpp"
+#include "engram/service/grpc/status.hpp"
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
@@ -47,15 +48,22 @@ private:
   std::atomic<bool> is_held_{true};
 };
 
-/// Ends a call that was not admitted.
-grpc::ServerUnaryReactor* refuse(grpc::CallbackServerContext& context, const grpc::Status& why);
+/// Ends a call that waits for nothing.
+grpc::ServerUnaryReactor* finish_call(grpc::CallbackServerContext& context,
+                                      const grpc::Status& status);
 
-/// A stream that was not admitted.
-template <class Request, class Response>
-class refused_stream final : public grpc::ServerBidiReactor<Request, Response> {
-public:
-  explicit refused_stream(const grpc::Status& why) { this->Finish(why); }
-  void OnDone() override { delete this; }
-};
+/// Begins a call by `body`, which returns its reactor, or an error that ends the call. What it
+/// throws does as well.
+template <class Body>
+grpc::ServerUnaryReactor* begin_call(grpc::CallbackServerContext& context, const Body& body) {
+  grpc::ServerUnaryReactor* reactor = nullptr;
+  const auto status = status_of(context, [&]() -> result<void> {
+    auto begun = body();
+    if (!begun) return begun.error();
+    reactor = *begun;
+    return {};
+  });
+  return reactor ? reactor : finish_call(context, status);
+}
 
 } // namespace engram

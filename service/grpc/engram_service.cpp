@@ -2,8 +2,10 @@
 
 #include "engram/service/grpc/engram_stream.hpp"
 #include "engram/service/grpc/status.hpp"
+#include "engram/service/grpc/wire.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -16,42 +18,42 @@ namespace {
 template <class Request, class Response>
 class unary_call final : public grpc::ServerUnaryReactor {
 public:
-  unary_call(open_calls& calls, grpc::CallbackServerContext& context, const Request& in,
-             Response& out)
-      : open_(calls), context_(context), in_(in), out_(out) {}
+  unary_call(open_calls& calls, grpc::CallbackServerContext& context, arena_message<Request> in,
+             grpc::ByteBuffer& out)
+      : open_(calls), context_(context), in_(std::move(in)), out_(out) {}
 
-  void start(pipeline& pipe, result<grpc_request> decoded) {
-    if (!decoded) {
-      Finish(fail_call(context_, decoded.error()));
-      return;
-    }
-    data_ = std::move(decoded->data);
-    omit_trace_ = decoded->omit_trace;
-    ticket_ = pipe.submit(std::move(decoded->what), [this](const answer& given) { end(given); });
+  void start(pipeline& pipe, grpc_request decoded) {
+    data_ = std::move(decoded.data);
+    omit_trace_ = decoded.omit_trace;
+    ticket_ = pipe.submit(std::move(decoded.what), [this](const answer& given) {
+      Finish(status_of(context_, [&] { return write(given); }));
+    });
   }
 
   void OnCancel() override { ticket_.cancel(); }
   void OnDone() override { delete this; }
 
 private:
-  void end(const answer& given) {
-    if (!given.ok()) {
-      Finish(fail_call(context_, given.failure));
-      return;
+  result<void> write(const answer& given) {
+    if (!given.ok()) return given.failure;
+    auto& out = *google::protobuf::Arena::CreateMessage<Response>(in_.arena.get());
+    if constexpr (std::is_same_v<Request, v1::ScoreRequest>) {
+      const auto& ids = in_.message->ids();
+      encode(given, data_.get(), {ids.data(), static_cast<std::size_t>(ids.size())}, out);
+    } else {
+      encode(given, data_.get(), out);
     }
-    if constexpr (std::is_same_v<Request, v1::ScoreRequest>)
-      encode(given, data_.get(), {in_.ids().data(), static_cast<std::size_t>(in_.ids_size())},
-             out_);
-    else
-      encode(given, data_.get(), out_);
-    if (!omit_trace_) encode_trace(given, *out_.mutable_trace());
-    Finish(grpc::Status::OK);
+    if (!omit_trace_) encode_trace(given, *out.mutable_trace());
+    auto bytes = write_message(out);
+    if (!bytes) return bytes.error();
+    out_ = std::move(*bytes);
+    return {};
   }
 
   open_calls::counted open_;
   grpc::CallbackServerContext& context_;
-  const Request& in_;
-  Response& out_;
+  const arena_message<Request> in_;
+  grpc::ByteBuffer& out_;
   dataset_ptr data_;
   bool omit_trace_ = false;
   ticket ticket_;
@@ -70,68 +72,62 @@ result<void> apply_deadline(const grpc::CallbackServerContext& context, grpc_req
 
 } // namespace
 
-engram_service::engram_service(grpc_door& door)
-    : door_(door), decoder_(door.pipe(), door.labels()) {
-  SetMessageAllocatorFor_Search(&search_messages_);
-  SetMessageAllocatorFor_Similarity(&similarity_messages_);
-  SetMessageAllocatorFor_Score(&score_messages_);
-  SetMessageAllocatorFor_Spread(&spread_messages_);
-}
-
 template <class Request, class Response>
 grpc::ServerUnaryReactor* engram_service::serve(grpc::CallbackServerContext& context,
-                                                const Request& in, Response& out) {
-  if (const auto admitted = door_.admit(context, role::query); admitted.refusal)
-    return refuse(context, *admitted.refusal);
-  auto* call = new unary_call<Request, Response>(door_.calls(), context, in, out);
-  auto decoded = decoder_.decode(in, arena_allocator<Request, Response>::owner_of(context));
-  if (decoded)
-    if (auto left = apply_deadline(context, *decoded); !left) decoded = std::move(left).error();
-  call->start(door_.pipe(), std::move(decoded));
-  return call;
+                                                const grpc::ByteBuffer& in, grpc::ByteBuffer& out) {
+  return begin_call(context, [&]() -> result<grpc::ServerUnaryReactor*> {
+    if (const auto admitted = door_.admit(context, role::query); admitted.refusal)
+      return finish_call(context, *admitted.refusal);
+    auto message = read_message<Request>(in);
+    if (!message) return message.error();
+    auto decoded = decoder_.decode(*message->message, message->arena);
+    if (!decoded) return decoded.error();
+    if (const auto left = apply_deadline(context, *decoded); !left) return left.error();
+    auto call = std::make_unique<unary_call<Request, Response>>(door_.calls(), context,
+                                                                std::move(*message), out);
+    call->start(door_.pipe(), std::move(*decoded));
+    return call.release();
+  });
 }
 
 grpc::ServerUnaryReactor* engram_service::Search(grpc::CallbackServerContext* context,
-                                                 const v1::SearchRequest* in,
-                                                 v1::SearchResponse* out) {
-  return serve(*context, *in, *out);
+                                                 const grpc::ByteBuffer* in,
+                                                 grpc::ByteBuffer* out) {
+  return serve<v1::SearchRequest, v1::SearchResponse>(*context, *in, *out);
 }
 
 grpc::ServerUnaryReactor* engram_service::Similarity(grpc::CallbackServerContext* context,
-                                                     const v1::SimilarityRequest* in,
-                                                     v1::SimilarityResponse* out) {
-  return serve(*context, *in, *out);
+                                                     const grpc::ByteBuffer* in,
+                                                     grpc::ByteBuffer* out) {
+  return serve<v1::SimilarityRequest, v1::SimilarityResponse>(*context, *in, *out);
 }
 
 grpc::ServerUnaryReactor* engram_service::Score(grpc::CallbackServerContext* context,
-                                                const v1::ScoreRequest* in,
-                                                v1::ScoreResponse* out) {
-  return serve(*context, *in, *out);
+                                                const grpc::ByteBuffer* in, grpc::ByteBuffer* out) {
+  return serve<v1::ScoreRequest, v1::ScoreResponse>(*context, *in, *out);
 }
 
 grpc::ServerUnaryReactor* engram_service::Spread(grpc::CallbackServerContext* context,
-                                                 const v1::SpreadRequest* in,
-                                                 v1::SpreadResponse* out) {
-  return serve(*context, *in, *out);
+                                                 const grpc::ByteBuffer* in,
+                                                 grpc::ByteBuffer* out) {
+  return serve<v1::SpreadRequest, v1::SpreadResponse>(*context, *in, *out);
 }
 
-grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-engram_service::Stream(grpc::CallbackServerContext* context) {
-  auto admitted = door_.admit(*context, role::query);
-  if (admitted.refusal)
-    return new refused_stream<v1::StreamRequest, v1::StreamResponse>{*admitted.refusal};
-  return open_stream(door_, decoder_, std::move(admitted.client));
+stream_reactor* engram_service::Stream(grpc::CallbackServerContext* context) {
+  return begin_stream(door_, *context, [this](std::string client) {
+    return make_engram_stream(door_, decoder_, std::move(client));
+  });
 }
 
 grpc::ServerUnaryReactor* engram_service::ListDatasets(grpc::CallbackServerContext* context,
                                                        const v1::ListDatasetsRequest*,
                                                        v1::ListDatasetsResponse* out) {
-  if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
-    return refuse(*context, *admitted.refusal);
-  auto* reactor = context->DefaultReactor();
-  encode(door_.pipe().datasets(), door_.pipe().health().devices, *out);
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+  return begin_call(*context, [&]() -> result<grpc::ServerUnaryReactor*> {
+    if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
+      return finish_call(*context, *admitted.refusal);
+    encode(door_.pipe().datasets(), door_.pipe().health().devices, *out);
+    return finish_call(*context, grpc::Status::OK);
+  });
 }
 
 } // namespace engram

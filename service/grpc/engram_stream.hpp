@@ -1,18 +1,16 @@
 #pragma once
 
-#include "engram/service/grpc/door.hpp"
+#include "engram/service/grpc/message_stream.hpp"
 #include "engram/service/grpc/messages.hpp"
 
-#include <engram.pb.h>
-#include <grpcpp/support/server_callback.h>
-
+#include <memory>
 #include <string>
 
 namespace engram {
 
-/// Serves one call of engram.v1.Engram/Stream, whose requests are `client`'s. It frees itself;
-/// `door` and `decoder` outlive it.
-grpc::ServerBidiReactor<v1::StreamRequest, v1::StreamResponse>*
-open_stream(grpc_door& door, const grpc_decoder& decoder, std::string client);
+/// Makes one call of engram.v1.Engram/Stream, whose requests are `client`'s. `door` and `decoder`
+/// outlive it.
+std::unique_ptr<message_stream> make_engram_stream(grpc_door& door, const grpc_decoder& decoder,
+                                                   std::string client);
 
 } // namespace engram

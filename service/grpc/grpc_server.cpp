@@ -4,6 +4,7 @@
 #include "engram/service/grpc/door.hpp"
 #include "engram/service/grpc/engram_service.hpp"
 #include "engram/service/grpc/inference_service.hpp"
+#include "engram/service/grpc/library_log.hpp"
 #include "engram/service/listen_address.hpp"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -29,9 +30,10 @@ constexpr std::chrono::milliseconds health_period{100};
 /// For the calls that come just before the door closes.
 constexpr std::chrono::milliseconds last_patience{50};
 
-/// Before the first server of a process: what is built in applies to every server.
-void enable_plugins() {
+/// Before the first server of a process: what is set here applies to every server.
+void prepare_process() {
   static const bool done = [] {
+    log_libraries();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
@@ -48,6 +50,14 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const tls_files* tls) {
   options.pem_root_certs = tls->client_ca;
   options.pem_key_cert_pairs.push_back({tls->key, tls->certificate});
   return grpc::SslServerCredentials(options);
+}
+
+/// gRPC bounds what a compressed message has on the wire and not what becomes of it. A call that
+/// announces compression ends with UNIMPLEMENTED and gRPC's sentence, and nothing is decompressed.
+void refuse_compressed_messages(grpc::ServerBuilder& builder) {
+  for (const auto each : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP})
+    builder.SetCompressionAlgorithmSupportStatus(each, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
 }
 
 } // namespace
@@ -93,10 +103,10 @@ grpc_server::grpc_server() = default;
 result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inference_server& models,
                                                         const server_options& options,
                                                         doorkeeper& keeper, admin* actions) {
-  // gRPC's own complaint about an address goes to its log only.
+  // gRPC's own complaint about an address is for the log only.
   auto address = usable_listen_address(options.host, options.grpc_port);
   if (!address) return address.error();
-  enable_plugins();
+  prepare_process();
 
   std::unique_ptr<grpc_server> started{new grpc_server};
   started->impl_ = std::make_unique<impl>(pipe, models, keeper, actions);
@@ -108,11 +118,13 @@ result<std::unique_ptr<grpc_server>> grpc_server::start(pipeline& pipe, inferenc
   if (self.steering) builder.RegisterService(&*self.steering);
   constexpr std::uint64_t most = std::numeric_limits<int>::max();
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min(options.max_body_bytes, most)));
+  refuse_compressed_messages(builder);
   // Two servers on one port would share its calls at random.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   self.server = builder.BuildAndStart();
   if (!self.server)
-    return error{ec::unavailable, "cannot listen on " + *address + ": gRPC's own log says why"};
+    return error{ec::unavailable, "cannot listen on " + *address +
+                                      ": the port is taken, or this process may not have it"};
   self.show_readiness(); // gRPC's own health begins with yes
   self.readiness =
       std::jthread{[&self](const std::stop_token& token) { self.follow_readiness(token); }};

@@ -3,9 +3,11 @@
 #include "engram/service/grpc/inference_messages.hpp"
 #include "engram/service/grpc/inference_stream.hpp"
 #include "engram/service/grpc/status.hpp"
+#include "engram/service/grpc/wire.hpp"
 
+#include <memory>
+#include <string>
 #include <utility>
-#include <vector>
 
 namespace engram {
 
@@ -15,18 +17,12 @@ namespace {
 /// Finish nor before the method has returned it.
 class infer_call final : public grpc::ServerUnaryReactor {
 public:
-  infer_call(open_calls& calls, grpc::CallbackServerContext& context,
-             inference::ModelInferResponse& out)
+  infer_call(open_calls& calls, grpc::CallbackServerContext& context, grpc::ByteBuffer& out)
       : open_(calls), context_(context), out_(out) {}
 
-  void start(inference_server& server, result<infer_request> decoded) {
-    if (!decoded) {
-      Finish(fail_call(context_, decoded.error()));
-      return;
-    }
-    ticket_ = server.infer(std::move(*decoded), [this](const result<infer_response>& given) {
-      if (given) encode(*given, out_);
-      Finish(given ? grpc::Status::OK : fail_call(context_, given.error()));
+  void start(inference_server& server, infer_request decoded) {
+    ticket_ = server.infer(std::move(decoded), [this](const result<infer_response>& given) {
+      Finish(status_of(context_, [&] { return write(given); }));
     });
   }
 
@@ -34,28 +30,33 @@ public:
   void OnDone() override { delete this; }
 
 private:
+  result<void> write(const result<infer_response>& given) {
+    if (!given) return given.error();
+    const arena_message<inference::ModelInferResponse> out;
+    encode(*given, *out.message);
+    auto bytes = write_message(*out.message);
+    if (!bytes) return bytes.error();
+    out_ = std::move(*bytes);
+    return {};
+  }
+
   open_calls::counted open_;
   grpc::CallbackServerContext& context_;
-  inference::ModelInferResponse& out_;
+  grpc::ByteBuffer& out_;
   inference_server::ticket ticket_;
 };
 
 } // namespace
 
-inference_service::inference_service(grpc_door& door, inference_server& server)
-    : door_(door), server_(server) {
-  SetMessageAllocatorFor_ModelInfer(&messages_);
-}
-
 template <class Body>
 grpc::ServerUnaryReactor* inference_service::serve(grpc::CallbackServerContext& context,
                                                    role needed, const Body& body) {
-  if (const auto admitted = door_.admit(context, needed); admitted.refusal)
-    return refuse(context, *admitted.refusal);
-  auto* reactor = context.DefaultReactor();
-  const result<void> done = body();
-  reactor->Finish(done ? grpc::Status::OK : fail_call(context, done.error()));
-  return reactor;
+  return begin_call(context, [&]() -> result<grpc::ServerUnaryReactor*> {
+    if (const auto admitted = door_.admit(context, needed); admitted.refusal)
+      return finish_call(context, *admitted.refusal);
+    if (const result<void> done = body(); !done) return done.error();
+    return finish_call(context, grpc::Status::OK);
+  });
 }
 
 grpc::ServerUnaryReactor* inference_service::ServerLive(grpc::CallbackServerContext* context,
@@ -112,30 +113,28 @@ inference_service::ModelMetadata(grpc::CallbackServerContext* context,
 }
 
 grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerContext* context,
-                                                        const inference::ModelInferRequest* in,
-                                                        inference::ModelInferResponse* out) {
-  if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
-    return refuse(*context, *admitted.refusal);
-  auto* call = new infer_call(door_.calls(), *context, *out);
-  auto decoded = decode_inference(*in, decltype(messages_)::owner_of(*context), server_.regions());
-  if (decoded) {
-    auto left = request_deadline(*context);
-    if (left)
-      decoded->deadline = *left;
-    else
-      decoded = std::move(left).error();
-  }
-  call->start(server_, std::move(decoded));
-  return call;
+                                                        const grpc::ByteBuffer* in,
+                                                        grpc::ByteBuffer* out) {
+  return begin_call(*context, [&]() -> result<grpc::ServerUnaryReactor*> {
+    if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
+      return finish_call(*context, *admitted.refusal);
+    const auto message = read_message<inference::ModelInferRequest>(*in);
+    if (!message) return message.error();
+    auto decoded = decode_inference(*message->message, message->arena, server_.regions());
+    if (!decoded) return decoded.error();
+    const auto left = request_deadline(*context);
+    if (!left) return left.error();
+    decoded->deadline = *left;
+    auto call = std::make_unique<infer_call>(door_.calls(), *context, *out);
+    call->start(server_, std::move(*decoded));
+    return call.release();
+  });
 }
 
-grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-inference_service::ModelStreamInfer(grpc::CallbackServerContext* context) {
-  auto admitted = door_.admit(*context, role::query);
-  if (admitted.refusal)
-    return new refused_stream<inference::ModelInferRequest, inference::ModelStreamInferResponse>{
-        *admitted.refusal};
-  return open_inference_stream(door_, server_, std::move(admitted.client));
+stream_reactor* inference_service::ModelStreamInfer(grpc::CallbackServerContext* context) {
+  return begin_stream(door_, *context, [this](std::string client) {
+    return make_inference_stream(door_, server_, std::move(client));
+  });
 }
 
 grpc::ServerUnaryReactor* inference_service::ModelConfig(grpc::CallbackServerContext* context,

@@ -1,14 +1,13 @@
 #include "engram/service/grpc/inference_stream.hpp"
 
 #include "engram/service/grpc/inference_messages.hpp"
-
-#include <google/protobuf/arena.h>
+#include "engram/service/grpc/wire.hpp"
 
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,218 +15,147 @@ namespace engram {
 
 namespace {
 
-using google::protobuf::Arena;
-
 /// One inference of the stream, in the order of arrival until its answer is written.
-struct pending_inference {
-  std::shared_ptr<Arena> arena = std::make_shared<Arena>(); ///< of both messages
-  inference::ModelInferRequest* in =
-      Arena::CreateMessage<inference::ModelInferRequest>(arena.get());
-  inference::ModelStreamInferResponse* out =
-      Arena::CreateMessage<inference::ModelStreamInferResponse>(arena.get());
+struct stream_inference {
+  std::string id;        ///< the client's
+  std::size_t bytes = 0; ///< that the request takes, and then those of the answer
   inference_server::ticket taken;
-  bool is_answered = false;
+  std::optional<grpc::ByteBuffer> answer;
 };
 
-class inference_stream final : public grpc::ServerBidiReactor<inference::ModelInferRequest,
-                                                              inference::ModelStreamInferResponse>,
-                               public open_stream_call {
+class inference_stream final : public message_stream {
 public:
   inference_stream(grpc_door& door, inference_server& server, std::string client)
-      : door_(door), server_(server), client_(std::move(client)) {
-    StartRead(reading_->in);
-  }
-
-  void OnReadDone(bool ok) override;
-  void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override {
-    door_.calls().remove(*this);
-    delete this;
-  }
-  void end() override;
+      : message_stream(door), server_(server), client_(std::move(client)) {}
 
 private:
-  /// Inferences in flight at which reading pauses: the transport then slows the client down.
-  static constexpr std::size_t most_in_flight = 1024;
-  using pending_ptr = std::shared_ptr<pending_inference>;
+  /// Inferences whose answers are not written yet at which reading pauses: the transport then slows
+  /// the client down.
+  static constexpr std::size_t most_inferences = 1024;
+  /// The same for the memory that they and their answers take.
+  static constexpr std::size_t most_bytes = std::size_t{64} << 20;
+  using inference_ptr = std::shared_ptr<stream_inference>;
 
-  /// What is to be done once the mutex is free: a call that is finished may be gone at once.
-  struct steps {
-    const inference::ModelStreamInferResponse* write = nullptr;
-    inference::ModelInferRequest* read = nullptr;
-    std::optional<grpc::Status> finish;
-  };
-  void perform(const steps& due);
-  void submit(const pending_ptr& mine);
-  void answered(const pending_ptr& mine, const result<infer_response>& given);
-  /// With the mutex held: says what is due now.
-  steps go_on();
+  result<void> take(grpc::ByteBuffer message) override;
+  void take_back() override;
+  bool has_room() const override {
+    return pending_.size() < most_inferences && bytes_ < most_bytes;
+  }
+  bool is_answered() const override { return unanswered_ == 0; }
+  std::optional<grpc::ByteBuffer> next_message() override;
 
-  grpc_door& door_;
+  result<void> submit(const inference_ptr& mine,
+                      const arena_message<inference::ModelInferRequest>& in);
+  void answered(const inference_ptr& mine, const result<infer_response>& given);
+
   inference_server& server_;
   const std::string client_;
-  pending_ptr reading_ = std::make_shared<pending_inference>();
 
-  std::mutex mutex_;
-  std::deque<pending_ptr> pending_; ///< the first one's answer goes out next
+  // With the mutex held:
+  std::deque<inference_ptr> pending_; ///< the first one's answer goes out next
   std::size_t unanswered_ = 0;
-  bool is_reading_ = true;
-  bool is_submitting_ = false;
-  bool is_writing_ = false;
-  bool is_read_out_ = false; ///< the client has half-closed
-  bool is_cancelled_ = false;
-  bool is_ending_ = false; ///< the door closes
-  bool is_finished_ = false;
+  std::size_t bytes_ = 0;
 };
 
-void inference_stream::perform(const steps& due) {
-  // The read first: until the write is done nobody finishes the call.
-  if (due.read) StartRead(due.read);
-  if (due.write) StartWrite(due.write);
-  if (due.finish) Finish(*due.finish);
+/// Returns the message that answers an inference.
+result<grpc::ByteBuffer> encoded(const std::string& id, const result<infer_response>& given) {
+  arena_message<inference::ModelStreamInferResponse> out;
+  auto& response = *out.message->mutable_infer_response();
+  if (given) {
+    encode(*given, response);
+  } else {
+    out.message->set_error_message(given.error().message);
+    response.set_id(id);
+  }
+  (*response.mutable_parameters())["triton_final_response"].set_bool_param(true);
+  return write_message(*out.message);
 }
 
-void inference_stream::OnReadDone(bool ok) {
-  if (ok) {
-    const auto mine = std::exchange(reading_, std::make_shared<pending_inference>());
-    {
-      const std::lock_guard lock{mutex_};
-      if (is_finished_) return; // the door closed while it was on its way
-      is_submitting_ = true;
-      ++unanswered_;
-      pending_.push_back(mine);
-    }
-    submit(mine);
-  }
-  steps due;
+result<void> inference_stream::take(grpc::ByteBuffer message) {
+  const auto mine = std::make_shared<stream_inference>();
+  mine->bytes = message.Length();
+  const auto in = read_message<inference::ModelInferRequest>(std::move(message));
+  if (!in) return in.error();
+  mine->id = in->message->id();
+  mine->bytes += in->arena->SpaceUsed();
   {
-    const std::lock_guard lock{mutex_};
-    is_submitting_ = false;
-    is_reading_ = false;
-    is_read_out_ = !ok;
-    due = go_on();
+    const auto held = lock();
+    pending_.push_back(mine);
+    ++unanswered_;
+    bytes_ += mine->bytes;
   }
-  perform(due);
+  const auto submitted = guarded([&] { return submit(mine, *in); });
+  if (!submitted) answered(mine, submitted.error());
+  return {};
 }
 
-void inference_stream::submit(const pending_ptr& mine) {
-  if (door_.access().charge(client_)) {
-    answered(mine, error{ec::overloaded, std::string{too_many_requests}});
-    return;
-  }
-  auto decoded = decode_inference(*mine->in, mine->arena, server_.regions());
-  if (!decoded) {
-    answered(mine, decoded.error());
-    return;
-  }
+result<void> inference_stream::submit(const inference_ptr& mine,
+                                      const arena_message<inference::ModelInferRequest>& in) {
+  if (door().access().charge(client_)) return error{ec::overloaded, std::string{too_many_requests}};
+  auto decoded = decode_inference(*in.message, in.arena, server_.regions());
+  if (!decoded) return decoded.error();
   auto taken =
       server_.infer(std::move(*decoded),
                     [this, mine](const result<infer_response>& given) { answered(mine, given); });
   bool is_late = false;
   {
-    const std::lock_guard lock{mutex_};
+    const auto held = lock();
     mine->taken = taken;
-    is_late = is_cancelled_;
+    is_late = is_cancelled();
   }
   if (is_late) taken.cancel();
+  return {};
 }
 
-void inference_stream::answered(const pending_ptr& mine, const result<infer_response>& given) {
-  auto& response = *mine->out->mutable_infer_response();
-  if (given) {
-    encode(*given, response);
-  } else {
-    mine->out->set_error_message(given.error().message);
-    response.set_id(mine->in->id());
-  }
-  (*response.mutable_parameters())["triton_final_response"].set_bool_param(true);
-  steps due;
-  {
-    const std::lock_guard lock{mutex_};
-    mine->is_answered = true;
+void inference_stream::answered(const inference_ptr& mine, const result<infer_response>& given) {
+  std::optional<grpc::ByteBuffer> answer;
+  const auto encode_into_answer = [&](const result<infer_response>& what) -> result<void> {
+    auto out = encoded(mine->id, what);
+    if (!out) return out.error();
+    answer = std::move(*out);
+    return {};
+  };
+  auto done = guarded([&] { return encode_into_answer(given); });
+  if (!done) done = guarded([&] { return encode_into_answer(done.error()); });
+  update([&] {
+    if (mine->answer) return;
+    if (!done) {
+      const grpc::Slice nothing;
+      answer.emplace(&nothing, 1);
+      end_with(done.error());
+    }
+    bytes_ -= mine->bytes;
+    mine->bytes = answer->Length();
+    bytes_ += mine->bytes;
+    mine->answer = std::move(answer);
     --unanswered_;
-    due = go_on();
-  }
-  perform(due);
+  });
 }
 
-inference_stream::steps inference_stream::go_on() {
-  steps due;
-  if (is_finished_) return due;
-  if (is_cancelled_) {
-    // Nobody reads any more; whatever is under way comes back first.
-    if (is_reading_ || is_writing_ || is_submitting_ || unanswered_ > 0) return due;
-    is_finished_ = true;
-    due.finish = {grpc::StatusCode::CANCELLED, "the client took the stream back"};
-    return due;
-  }
-  if (!is_writing_ && !pending_.empty() && pending_.front()->is_answered) {
-    is_writing_ = true;
-    due.write = pending_.front()->out;
-  }
-  if (!is_reading_ && !is_submitting_ && !is_read_out_ && !is_ending_ &&
-      pending_.size() < most_in_flight) {
-    is_reading_ = true;
-    due.read = reading_->in;
-  }
-  if (is_read_out_ && pending_.empty()) {
-    is_finished_ = true;
-    due.finish = grpc::Status::OK;
-  } else if (is_ending_ && !is_submitting_ && pending_.empty()) {
-    is_finished_ = true;
-    due.finish = {grpc::StatusCode::UNAVAILABLE, "the server ends; all that it took is answered"};
-  }
-  return due;
+std::optional<grpc::ByteBuffer> inference_stream::next_message() {
+  if (pending_.empty() || !pending_.front()->answer) return std::nullopt;
+  auto next = std::move(*pending_.front()->answer);
+  bytes_ -= pending_.front()->bytes;
+  pending_.pop_front();
+  return next;
 }
 
-void inference_stream::end() {
-  steps due;
-  {
-    const std::lock_guard lock{mutex_};
-    is_ending_ = true;
-    due = go_on();
-  }
-  perform(due);
-}
-
-void inference_stream::OnWriteDone(bool ok) {
-  steps due;
-  {
-    const std::lock_guard lock{mutex_};
-    is_writing_ = false;
-    pending_.pop_front();
-    if (!ok) is_cancelled_ = true;
-    due = go_on();
-  }
-  perform(due);
-}
-
-void inference_stream::OnCancel() {
+void inference_stream::take_back() {
   std::vector<inference_server::ticket> open;
   {
-    const std::lock_guard lock{mutex_};
-    is_cancelled_ = true;
+    const auto held = lock();
     for (const auto& each : pending_)
-      if (!each->is_answered) open.push_back(each->taken);
+      if (!each->answer) open.push_back(each->taken);
   }
   for (const auto& each : open)
     each.cancel(); // answers it here, so not with the mutex held
-  steps due;
-  {
-    const std::lock_guard lock{mutex_};
-    due = go_on();
-  }
-  perform(due);
 }
 
 } // namespace
 
-grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
-open_inference_stream(grpc_door& door, inference_server& server, std::string client) {
-  auto* call = new inference_stream{door, server, std::move(client)};
-  door.calls().add(*call);
-  return call;
+std::unique_ptr<message_stream> make_inference_stream(grpc_door& door, inference_server& server,
+                                                      std::string client) {
+  return std::make_unique<inference_stream>(door, server, std::move(client));
 }
 
 } // namespace engram

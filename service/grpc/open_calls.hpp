@@ -39,8 +39,8 @@ public:
   /// Once it is whole. Ends it at once if the door has closed already.
   void add(open_stream_call& call) {
     const std::lock_guard lock{mutex_};
-    ++count_;
     streams_.push_back({&call, is_ending_});
+    ++count_;
     if (is_ending_) call.end();
   }
   /// While it is whole; waits until nobody is about to end it.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <new>
 #include <string>
 
 namespace engram {
@@ -44,11 +46,38 @@ std::uint32_t retry_after_ms(ec code) noexcept {
   }
 }
 
-grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why) {
-  context.AddTrailingMetadata("engram-code", std::string{to_string(why.code)});
-  if (const auto wait = retry_after_ms(why.code))
-    context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(wait));
-  return {grpc_code(why.code), why.message};
+error thrown_error() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      return {ec::resource_exhausted, "no memory for this request: ask for less at once"};
+    } catch (const std::exception& why) {
+      return {ec::internal, std::string{"unexpected: "} + why.what()};
+    } catch (...) {
+      return {ec::internal, "unexpected: an exception of a type that is not known"};
+    }
+  } catch (...) {
+    return {ec::resource_exhausted, {}}; // not even for the sentence
+  }
+}
+
+grpc::Status to_status(const error& why) noexcept {
+  try {
+    return {grpc_code(why.code), why.message};
+  } catch (...) {
+    return {grpc_code(why.code), {}};
+  }
+}
+
+grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why) noexcept {
+  try {
+    context.AddTrailingMetadata("engram-code", std::string{to_string(why.code)});
+    if (const auto wait = retry_after_ms(why.code))
+      context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(wait));
+  } catch (...) { // the status says enough
+  }
+  return to_status(why);
 }
 
 result<std::optional<duration>> request_deadline(const grpc::CallbackServerContext& context) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 namespace engram {
 
@@ -17,9 +18,39 @@ grpc::StatusCode grpc_code(ec code) noexcept;
 /// Returns after how many milliseconds a client should try again; 0 where waiting does not help.
 std::uint32_t retry_after_ms(ec code) noexcept;
 
+/// Within a handler: returns the exception that is handled as an error, `resource_exhausted` for
+/// lack of memory and else `internal`.
+error thrown_error() noexcept;
+
+/// Runs `body`, which returns nothing or a result<void>. What it throws comes back as an error:
+/// nothing may leave what gRPC, a pipeline or a job thread calls.
+template <class Body>
+result<void> guarded(const Body& body) noexcept {
+  try {
+    if constexpr (std::is_void_v<decltype(body())>) {
+      body();
+      return {};
+    } else {
+      return body();
+    }
+  } catch (...) {
+    return thrown_error();
+  }
+}
+
+/// Returns a status of that code and that sentence.
+grpc::Status to_status(const error& why) noexcept;
+
 /// Returns the status of a call that ended with `why`, and puts Engram's name for it, and when to
 /// come back, into the trailing metadata of `context`.
-grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why);
+grpc::Status fail_call(grpc::CallbackServerContext& context, const error& why) noexcept;
+
+/// Runs `body` as `guarded` does, and returns the status of the call that ends thereby.
+template <class Body>
+grpc::Status status_of(grpc::CallbackServerContext& context, const Body& body) noexcept {
+  const auto done = guarded(body);
+  return done ? grpc::Status{} : fail_call(context, done.error());
+}
 
 /// Returns the time that a call has left, an hour at most; nothing if its client gave it no
 /// deadline. `deadline_exceeded` if there is none left.

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <stdexcept>
 
 #include "admin_fixture.hpp"
 #include "grpc_fixture.hpp"
@@ -126,6 +127,18 @@ TEST_F(admin_grpc_test, what_the_store_refuses_is_refused) {
   EXPECT_EQ(call(&stub_type::Publish, in, out).error_code(), grpc::StatusCode::NOT_FOUND);
   ASSERT_EQ(daemon.log().size(), 1u);
   EXPECT_EQ(daemon.log()[0].find('\n'), std::string::npos) << daemon.log()[0];
+}
+
+TEST_F(admin_grpc_test, what_an_action_throws_ends_its_call_alone) {
+  daemon.before_publish = [] { throw std::runtime_error{"the store is on fire"}; };
+  v1::PublishRequest in;
+  in.set_dataset("fresh");
+  v1::PublishResponse out;
+  const auto status = call(&stub_type::Publish, in, out);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(status.error_message(), HasSubstr("unexpected: the store is on fire"));
+  v1::DrainResponse next;
+  EXPECT_TRUE(call(&stub_type::Drain, v1::DrainRequest{}, next).ok());
 }
 
 TEST_F(admin_grpc_test, a_publication_that_takes_long_holds_up_no_other_call) {

@@ -165,6 +165,8 @@ const std::vector<bad_call>& bad_calls() {
   static const std::vector<bad_call> all{
       {"unknown_collection", [](auto& in) { in.set_collection("plants"); },
        grpc::StatusCode::NOT_FOUND, "\"plants\""},
+      {"text_that_is_none", [](auto& in) { in.set_collection("\xff"); },
+       grpc::StatusCode::INVALID_ARGUMENT, "not UTF-8"},
       {"a_graph", [](auto& in) { in.set_collection("animals-graph"); },
        grpc::StatusCode::INVALID_ARGUMENT, "is a graph"},
       {"no_query", [](auto& in) { in.clear_queries(); }, grpc::StatusCode::INVALID_ARGUMENT,

@@ -30,7 +30,8 @@ enum frame_type : char {
   settings = 4,
   ping = 6,
   go_away = 7,
-  window_update = 8
+  window_update = 8,
+  continuation = 9
 };
 constexpr char end_stream = 1, end_headers = 4;
 
@@ -67,19 +68,31 @@ std::string prefixed(std::string_view message) {
   return prefixed(message, static_cast<std::uint32_t>(message.size()));
 }
 
-/// Returns true once stream 1 has ended, or the whole connection.
-bool is_over(std::string_view bytes) {
+/// How the other side ended what it was sent.
+enum class ending {
+  none,    ///< not yet
+  status,  ///< stream 1, with a grpc-status
+  reset,   ///< stream 1
+  go_away, ///< the whole connection
+  damaged  ///< stream 1, without a status; or with what are no frames
+};
+
+ending ending_of(std::string_view bytes) {
   while (bytes.size() >= 9) {
     const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
     const std::size_t length = std::size_t{byte(0)} << 16 | std::size_t{byte(1)} << 8 | byte(2);
-    if (bytes.size() < 9 + length) return false;
+    if (byte(3) > continuation || length > 16'384) return ending::damaged;
+    if (bytes.size() < 9 + length) return ending::none;
     const bool of_stream_1 = byte(8) == 1;
-    if (bytes[3] == go_away || (of_stream_1 && bytes[3] == reset) ||
-        (of_stream_1 && bytes[3] == headers && (bytes[4] & end_stream) != 0))
-      return true;
+    if (bytes[3] == go_away) return ending::go_away;
+    if (of_stream_1 && bytes[3] == reset) return ending::reset;
+    if (of_stream_1 && bytes[3] == headers && (bytes[4] & end_stream) != 0)
+      // The first time on its connection, so that HPACK has no shorter form for its name.
+      return bytes.substr(9, length).find("grpc-status") == std::string_view::npos ? ending::damaged
+                                                                                   : ending::status;
     bytes.remove_prefix(9 + length);
   }
-  return false;
+  return ending::none;
 }
 
 struct good_call {
@@ -127,55 +140,62 @@ const std::vector<good_call>& good_calls() {
   return made;
 }
 
-/// Writes the bytes of one malformed call from the choices of its seed.
+struct malformed_call {
+  std::string bytes;
+  /// HTTP/2 is spoken well enough in it for an answer that has a status.
+  bool is_http2 = true;
+};
+
+/// Writes one malformed call from the choices of its seed.
 class writer {
 public:
   explicit writer(std::uint64_t from) : choose_(from), good_(choose_.of(good_calls())) {}
 
-  std::string write() {
+  malformed_call write() {
     const auto hello = std::string{preface} + frame(settings, 0, 0, "");
     auto message = good_.message;
     switch (choose_.below(16)) {
     case 0:
     case 1:
       choose_.damage(message);
-      return hello + call(prefixed(message));
+      return {hello + call(prefixed(message))};
     case 2:
       message.resize(choose_.below(message.size()));
-      return hello + call(prefixed(message));
+      return {hello + call(prefixed(message))};
     case 3: // shorter or longer than it says
-      return hello +
-             call(prefixed(message, static_cast<std::uint32_t>(choose_.below(2 * message.size()))));
+      return {hello + call(prefixed(
+                          message, static_cast<std::uint32_t>(choose_.below(2 * message.size()))))};
     case 4:
-      return hello + call(prefixed(message, choose_.of<std::uint32_t>(
-                                                {0x10001, 0x7fffffff, 0x80000000, 0xffffffff})));
-    case 5: // past the door's limit for messages
-      return hello + call(prefixed(choose_.bytes(100'000), 100'000));
+      return {hello + call(prefixed(message, choose_.of<std::uint32_t>(
+                                                 {0x10001, 0x7fffffff, 0x80000000, 0xffffffff})))};
+    case 5: // past the door's limit for messages, and past HTTP/2's window
+      return {hello + call(prefixed(choose_.bytes(100'000), 100'000)), false};
     case 6:
-      return hello +
-             call(prefixed(message, static_cast<std::uint32_t>(message.size()), choose_.byte()));
+      return {hello +
+              call(prefixed(message, static_cast<std::uint32_t>(message.size()), choose_.byte()))};
     case 7:
-      return hello + call(prefixed(with_odd_numbers()));
+      return {hello + call(prefixed(with_odd_numbers()))};
     case 8: { // frames whose bytes are damaged
       auto text = call(prefixed(message));
       choose_.damage(text);
-      return hello + text;
+      return {hello + text, false};
     }
     case 9:
-      return (hello + call(prefixed(message))).substr(0, choose_.below(hello.size() + 150));
+      return {(hello + call(prefixed(message))).substr(0, choose_.below(hello.size() + 150)),
+              false};
     case 10:
-      return choose_.bytes(1 + choose_.below(600));
+      return {choose_.bytes(1 + choose_.below(600)), false};
     case 11:
-      return "POST /v1/search HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n{}";
+      return {"POST /v1/search HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n{}", false};
     case 12:
-      return hello + strange_headers() + frame(data, end_stream, 1, prefixed(message));
+      return {hello + strange_headers() + frame(data, end_stream, 1, prefixed(message)), false};
     case 13:
-      return hello + strange_frame();
+      return {hello + strange_frame(), false};
     case 14: // more or fewer messages than the call takes
       message = choose_.below(2) == 0 ? "" : prefixed(message) + prefixed(message);
-      return hello + call(message);
+      return {hello + call(message)};
     default:
-      return std::string{preface} + choose_.bytes(1 + choose_.below(300));
+      return {std::string{preface} + choose_.bytes(1 + choose_.below(300)), false};
     }
   }
 
@@ -259,10 +279,16 @@ protected:
   std::string trouble_with(std::uint64_t at) {
     raw_connection connection{grpc_door->port()};
     if (!connection.connected()) return "no connection";
-    connection.send(writer{at}.write());
-    const auto answer = connection.receive(100ms, is_over);
-    ++(is_over(answer.bytes) ? answered_ : hung_up_);
-    return answer.ended ? "" : "neither an answer nor an end";
+    const auto call = writer{at}.write();
+    connection.send(call.bytes);
+    const auto answer = connection.receive(
+        100ms, [](std::string_view bytes) { return ending_of(bytes) != ending::none; });
+    const auto how = ending_of(answer.bytes);
+    if (!answer.ended) return "neither an answer nor an end";
+    if (how == ending::damaged) return "an answer that is none";
+    if (call.is_http2 && how != ending::status) return "an end without a status";
+    ++(how == ending::none ? hung_up_ : answered_);
+    return "";
   }
 
   std::string trouble_with(std::size_t first, std::size_t last) {
