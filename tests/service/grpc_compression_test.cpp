@@ -14,7 +14,7 @@
 
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -103,4 +103,4 @@ INSTANTIATE_TEST_SUITE_P(each, compressed,
                          [](const auto& each) { return std::string{each.param.name}; });
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

@@ -12,7 +12,7 @@
 #include "grpc_fixture.hpp"
 #include "scarce_memory.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -115,4 +115,4 @@ TEST_F(grpc_exceptions, a_stream_outlives_them) {
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

@@ -18,7 +18,7 @@
 
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -107,4 +107,4 @@ TEST_F(grpc_log, what_ends_the_process_is_said_whatever_the_level) {
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

@@ -16,7 +16,7 @@
 
 #include "grpc_fixture.hpp"
 
-namespace engram::testing {
+namespace engram::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -186,4 +186,4 @@ TYPED_TEST(grpc_streams, that_are_opened_and_closed_while_the_door_closes_all_en
 }
 
 } // namespace
-} // namespace engram::testing
+} // namespace engram::test

@@ -26,7 +26,7 @@ void operator delete(void* what, std::size_t) noexcept {
   std::free(what);
 }
 
-namespace engram::testing {
+namespace engram::test {
 
 scarce_memory::scarce_memory(std::size_t low, std::size_t high) {
   scarce_from = low;
@@ -37,4 +37,4 @@ scarce_memory::~scarce_memory() {
   scarce_below = 0;
 }
 
-} // namespace engram::testing
+} // namespace engram::test

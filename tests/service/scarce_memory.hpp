@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-namespace engram::testing {
+namespace engram::test {
 
 /// While it lives, operator new has no memory for sizes from `low` and below `high`, on any thread.
 class scarce_memory {
@@ -13,4 +13,4 @@ public:
   scarce_memory& operator=(const scarce_memory&) = delete;
 };
 
-} // namespace engram::testing
+} // namespace engram::test
