@@ -1,7 +1,9 @@
 #include "grpc_load.hpp"
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/client_context.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -69,6 +71,25 @@ v1::StreamRequest message_of(const v1::SimilarityRequest& what, std::size_t coun
   return out;
 }
 
+/// A message to read into. It lies in an arena, because this shares its cores with what it measures
+/// and ought to take little of them.
+class read_buffer {
+public:
+  v1::StreamResponse* operator->() const noexcept { return message_; }
+  v1::StreamResponse* get() const noexcept { return message_; }
+  /// Forgets what was read.
+  void clear() {
+    arena_.Reset();
+    message_ = google::protobuf::Arena::CreateMessage<v1::StreamResponse>(&arena_);
+  }
+
+private:
+  std::array<char, std::size_t{256} << 10> room_; ///< kept by Reset
+  google::protobuf::Arena arena_{room_.data(), room_.size()};
+  v1::StreamResponse* message_ =
+      google::protobuf::Arena::CreateMessage<v1::StreamResponse>(&arena_);
+};
+
 /// Keeps a window of requests under way on one stream.
 class full_stream final : public grpc::ClientBidiReactor<v1::StreamRequest, v1::StreamResponse> {
 public:
@@ -78,7 +99,7 @@ public:
     running_.up();
     stub.async()->Stream(&context_, this);
     AddHold();
-    StartRead(&in_);
+    StartRead(in_.get());
     go_on();
     StartCall();
   }
@@ -87,12 +108,13 @@ public:
     if (!ok) return;
     {
       const std::lock_guard lock{mutex_};
-      const auto count = static_cast<std::size_t>(in_.responses_size());
+      const auto count = static_cast<std::size_t>(in_->responses_size());
       answered_ += count;
-      for (const auto& each : in_.responses())
+      for (const auto& each : in_->responses())
         failed_ += each.has_error();
     }
-    StartRead(&in_);
+    in_.clear();
+    StartRead(in_.get());
     go_on();
   }
   void OnWriteDone(bool) override {
@@ -147,7 +169,7 @@ private:
   const v1::StreamRequest message_;
   latch_down& running_;
   grpc::ClientContext context_;
-  v1::StreamResponse in_;
+  read_buffer in_;
   std::mutex mutex_;
   std::uint64_t sent_ = 0, answered_ = 0, failed_ = 0;
   bool is_writing_ = false, is_stopped_ = false, is_ended_ = false;
@@ -161,14 +183,14 @@ public:
       : out_(out), due_(messages) {
     stub.async()->Stream(&context_, this);
     AddHold();
-    StartRead(&in_);
+    StartRead(in_.get());
     StartCall();
   }
 
   void OnReadDone(bool ok) override {
     if (!ok) return;
     const auto now = clock_type::now();
-    for (const auto& each : in_.responses()) {
+    for (const auto& each : in_->responses()) {
       if (each.has_error()) {
         ++out_.load.failed;
         continue;
@@ -178,7 +200,8 @@ public:
       out_.response.record(took);
       out_.outside.record(took > inside ? took - static_cast<std::uint64_t>(inside) : 0);
     }
-    StartRead(&in_);
+    in_.clear();
+    StartRead(in_.get());
   }
   void OnWriteDone(bool) override {
     const std::lock_guard lock{mutex_};
@@ -214,7 +237,7 @@ private:
   paced_result& out_;
   std::vector<time_point> due_;
   grpc::ClientContext context_;
-  v1::StreamResponse in_;
+  read_buffer in_;
   std::mutex mutex_;
   std::condition_variable written_;
   bool is_writing_ = false, is_done_ = false;
