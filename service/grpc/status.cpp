@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <new>
 #include <string>
 
 namespace engram {
@@ -43,22 +41,6 @@ std::uint32_t retry_after_ms(ec code) noexcept {
     return 1000;
   default:
     return 0;
-  }
-}
-
-error thrown_error() noexcept {
-  try {
-    try {
-      throw;
-    } catch (const std::bad_alloc&) {
-      return {ec::resource_exhausted, "no memory for this request: ask for less at once"};
-    } catch (const std::exception& why) {
-      return {ec::internal, std::string{"unexpected: "} + why.what()};
-    } catch (...) {
-      return {ec::internal, "unexpected: an exception of a type that is not known"};
-    }
-  } catch (...) {
-    return {ec::resource_exhausted, {}}; // not even for the sentence
   }
 }
 

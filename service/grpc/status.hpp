@@ -2,13 +2,13 @@
 
 #include "engram/base/clock.hpp"
 #include "engram/base/error.hpp"
+#include "engram/service/guarded.hpp"
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <cstdint>
 #include <optional>
-#include <type_traits>
 
 namespace engram {
 
@@ -17,26 +17,6 @@ grpc::StatusCode grpc_code(ec code) noexcept;
 
 /// Returns after how many milliseconds a client should try again; 0 where waiting does not help.
 std::uint32_t retry_after_ms(ec code) noexcept;
-
-/// Within a handler: returns the exception that is handled as an error, `resource_exhausted` for
-/// lack of memory and else `internal`.
-error thrown_error() noexcept;
-
-/// Runs `body`, which returns nothing or a result<void>. What it throws comes back as an error:
-/// nothing may leave what gRPC, a pipeline or a job thread calls.
-template <class Body>
-result<void> guarded(const Body& body) noexcept {
-  try {
-    if constexpr (std::is_void_v<decltype(body())>) {
-      body();
-      return {};
-    } else {
-      return body();
-    }
-  } catch (...) {
-    return thrown_error();
-  }
-}
 
 /// Returns a status of that code and that sentence.
 grpc::Status to_status(const error& why) noexcept;

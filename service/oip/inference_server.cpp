@@ -1,9 +1,12 @@
 #include "engram/service/oip/inference_server.hpp"
 
+#include "engram/service/guarded.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -49,10 +52,14 @@ private:
   }
 
   void end() {
-    server_.statistics_.count(plan_.model, answers_, server_.clock_.now() - begin_,
-                              std::chrono::system_clock::now());
-    const auto failed = std::ranges::find_if_not(answers_, &answer::ok);
-    then_(failed == answers_.end() ? finish() : std::move(failed->failure));
+    std::optional<result<infer_response>> response;
+    const auto made = guarded([&] {
+      server_.statistics_.count(plan_.model, answers_, server_.clock_.now() - begin_,
+                                std::chrono::system_clock::now());
+      const auto failed = std::ranges::find_if_not(answers_, &answer::ok);
+      response = failed == answers_.end() ? finish() : std::move(failed->failure);
+    });
+    then_(made ? std::move(*response) : made.error());
   }
 
   result<infer_response> finish() {

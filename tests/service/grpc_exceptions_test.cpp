@@ -4,10 +4,12 @@
 #include <engram.grpc.pb.h>
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
+#include <inference.grpc.pb.h>
 
 #include <chrono>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "grpc_fixture.hpp"
 #include "scarce_memory.hpp"
@@ -28,6 +30,11 @@ scarce_memory for_a_request() {
 /// shares this memory, needs 8 bytes more than the numbers.
 scarce_memory for_an_answer() {
   return {their_bytes + 9, their_bytes + 200};
+}
+
+/// The numbers as the bytes of a tensor, with the zero that a string ends with.
+scarce_memory for_a_tensor() {
+  return {their_bytes + 1, their_bytes + 2};
 }
 
 v1::ScoreRequest many_rows() {
@@ -112,6 +119,32 @@ TEST_F(grpc_exceptions, a_stream_outlives_them) {
   EXPECT_EQ(ask()[1].score().scores_size(), static_cast<int>(numbers));
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(grpc_exceptions, an_inference_whose_tensors_find_no_memory_is_answered) {
+  inference::ModelInferRequest in;
+  in.set_model_name("similarity");
+  const auto add = [&](const char* name, std::vector<std::int64_t> shape, std::size_t bytes) {
+    auto& input = *in.add_inputs();
+    input.set_name(name);
+    input.set_datatype("FP32");
+    input.mutable_shape()->Assign(shape.begin(), shape.end());
+    *in.add_raw_input_contents() = std::string(bytes, '\0');
+  };
+  add("query", {1, 2}, 2 * sizeof(float));
+  add("targets", {1, numbers, 2}, 2 * their_bytes);
+  const auto models = inference::GRPCInferenceService::NewStub(channel);
+  const auto infer = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(patience());
+    inference::ModelInferResponse out;
+    return models->ModelInfer(&context, in, &out);
+  };
+  {
+    const auto missing = for_a_tensor();
+    EXPECT_EQ(infer().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  }
+  EXPECT_TRUE(infer().ok());
 }
 
 } // namespace
