@@ -19,7 +19,7 @@ std::string_view value_of(const grpc::CallbackServerContext& context, const char
   return {found->second.data(), found->second.size()};
 }
 
-grpc::Status status_of(grpc::CallbackServerContext& context, const access_verdict& verdict) {
+grpc::Status refusal_of(grpc::CallbackServerContext& context, const access_verdict& verdict) {
   const auto end = [&](const char* name, grpc::StatusCode code) {
     context.AddTrailingMetadata("engram-code", name);
     return grpc::Status{code, verdict.message};
@@ -47,7 +47,7 @@ grpc_door::admission grpc_door::admit(grpc::CallbackServerContext& context, role
                                  .certificate = certificate,
                                  .address = peer},
                                 needed);
-  if (!verdict) return {.refusal = status_of(context, verdict)};
+  if (!verdict) return {.refusal = refusal_of(context, verdict)};
   return {.client = std::move(verdict.client), .identity = std::move(verdict.identity)};
 }
 
