@@ -46,7 +46,7 @@ private:
     if (!omit_trace_) encode_trace(given, *out.mutable_trace());
     auto bytes = write_message(out);
     if (!bytes) return bytes.error();
-    out_ = std::move(*bytes);
+    out_.Swap(&*bytes);
     return {};
   }
 
@@ -78,7 +78,8 @@ grpc::ServerUnaryReactor* engram_service::serve(grpc::CallbackServerContext& con
   return begin_call(context, [&]() -> result<grpc::ServerUnaryReactor*> {
     if (const auto admitted = door_.admit(context, role::query); admitted.refusal)
       return finish_call(context, *admitted.refusal);
-    auto message = read_message<Request>(in);
+    auto bytes = in; // gRPC's own stays as it is; the numbers are not copied
+    auto message = read_message<Request>(bytes);
     if (!message) return message.error();
     auto decoded = decoder_.decode(*message->message, message->arena);
     if (!decoded) return decoded.error();

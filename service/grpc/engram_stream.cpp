@@ -109,13 +109,13 @@ private:
   /// Answers go into one message up to this, which clients take by default.
   static constexpr std::size_t most_message_bytes = std::size_t{1} << 20;
 
-  result<void> take(grpc::ByteBuffer message) override;
+  result<void> take(grpc::ByteBuffer& message) override;
   void take_back() override;
   bool has_room() const override {
     return unanswered_ + unwritten_ < most_requests && bytes_ < most_bytes;
   }
   bool is_answered() const override { return unanswered_ == 0; }
-  std::optional<grpc::ByteBuffer> next_message() override;
+  bool next_message(grpc::ByteBuffer& out) override;
 
   void submit(stream_request& mine, const v1::Request& in,
               const std::shared_ptr<const void>& owner);
@@ -142,9 +142,9 @@ private:
   std::size_t bytes_ = 0;     ///< of `taken_` and `ready_`
 };
 
-result<void> engram_stream::take(grpc::ByteBuffer message) {
+result<void> engram_stream::take(grpc::ByteBuffer& message) {
   const auto sent = message.Length();
-  const auto in = read_message<v1::StreamRequest>(std::move(message));
+  const auto in = read_message<v1::StreamRequest>(message);
   if (!in) return in.error();
   const auto& requests = in->message->requests();
   if (requests.empty()) return {};
@@ -241,13 +241,14 @@ void engram_stream::forget_if_done(std::list<request_message>::iterator message)
   taken_.erase(message);
 }
 
-std::optional<grpc::ByteBuffer> engram_stream::next_message() {
-  if (ready_.empty()) return std::nullopt;
+bool engram_stream::next_message(grpc::ByteBuffer& out) {
+  if (ready_.empty()) return false;
   auto next = std::move(ready_.front());
   ready_.pop_front();
   unwritten_ -= next.responses;
   bytes_ -= next.bytes.size();
-  return to_buffer(std::move(next.bytes));
+  out = to_buffer(std::move(next.bytes));
+  return true;
 }
 
 void engram_stream::take_back() {

@@ -36,7 +36,7 @@ private:
     encode(*given, *out.message);
     auto bytes = write_message(*out.message);
     if (!bytes) return bytes.error();
-    out_ = std::move(*bytes);
+    out_.Swap(&*bytes);
     return {};
   }
 
@@ -118,7 +118,8 @@ grpc::ServerUnaryReactor* inference_service::ModelInfer(grpc::CallbackServerCont
   return begin_call(*context, [&]() -> result<grpc::ServerUnaryReactor*> {
     if (const auto admitted = door_.admit(*context, role::query); admitted.refusal)
       return finish_call(*context, *admitted.refusal);
-    const auto message = read_message<inference::ModelInferRequest>(*in);
+    auto bytes = *in; // gRPC's own stays as it is; the numbers are not copied
+    const auto message = read_message<inference::ModelInferRequest>(bytes);
     if (!message) return message.error();
     auto decoded = decode_inference(*message->message, message->arena, server_.regions());
     if (!decoded) return decoded.error();

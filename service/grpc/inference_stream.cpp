@@ -36,13 +36,13 @@ private:
   static constexpr std::size_t most_bytes = std::size_t{64} << 20;
   using inference_ptr = std::shared_ptr<stream_inference>;
 
-  result<void> take(grpc::ByteBuffer message) override;
+  result<void> take(grpc::ByteBuffer& message) override;
   void take_back() override;
   bool has_room() const override {
     return pending_.size() < most_inferences && bytes_ < most_bytes;
   }
   bool is_answered() const override { return unanswered_ == 0; }
-  std::optional<grpc::ByteBuffer> next_message() override;
+  bool next_message(grpc::ByteBuffer& out) override;
 
   result<void> submit(const inference_ptr& mine,
                       const arena_message<inference::ModelInferRequest>& in);
@@ -71,10 +71,10 @@ result<grpc::ByteBuffer> encoded(const std::string& id, const result<infer_respo
   return write_message(*out.message);
 }
 
-result<void> inference_stream::take(grpc::ByteBuffer message) {
+result<void> inference_stream::take(grpc::ByteBuffer& message) {
   const auto mine = std::make_shared<stream_inference>();
   mine->bytes = message.Length();
-  const auto in = read_message<inference::ModelInferRequest>(std::move(message));
+  const auto in = read_message<inference::ModelInferRequest>(message);
   if (!in) return in.error();
   mine->id = in->message->id();
   mine->bytes += in->arena->SpaceUsed();
@@ -132,12 +132,12 @@ void inference_stream::answered(const inference_ptr& mine, const result<infer_re
   });
 }
 
-std::optional<grpc::ByteBuffer> inference_stream::next_message() {
-  if (pending_.empty() || !pending_.front()->answer) return std::nullopt;
-  auto next = std::move(*pending_.front()->answer);
+bool inference_stream::next_message(grpc::ByteBuffer& out) {
+  if (pending_.empty() || !pending_.front()->answer) return false;
+  out.Swap(&*pending_.front()->answer);
   bytes_ -= pending_.front()->bytes;
   pending_.pop_front();
-  return next;
+  return true;
 }
 
 void inference_stream::take_back() {

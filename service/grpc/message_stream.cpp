@@ -27,7 +27,7 @@ void message_stream::OnReadDone(bool ok) {
     is_reading_ = false;
     is_taking_ = true;
   }
-  const auto taken = guarded([this] { return take(std::exchange(in_, {})); });
+  const auto taken = guarded([this] { return take(in_); });
   update([&] {
     is_taking_ = false;
     if (!taken) end_with(taken.error());
@@ -87,11 +87,8 @@ bool message_stream::begin_read() {
 }
 
 bool message_stream::begin_write() {
-  if (is_cancelled_ || is_writing_) return false;
-  auto next = next_message();
-  if (!next) return false;
+  if (is_cancelled_ || is_writing_ || !next_message(out_)) return false;
   is_writing_ = true;
-  out_ = std::move(*next);
   return true;
 }
 

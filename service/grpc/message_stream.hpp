@@ -47,9 +47,9 @@ protected:
 
   // -- what a derived class does without the mutex --
 
-  /// Takes the requests of a message, from one thread at a time. What it returns, or throws, ends
-  /// the stream.
-  virtual result<void> take(grpc::ByteBuffer message) = 0;
+  /// Takes the requests of a message, from one thread at a time, and empties it. What it returns,
+  /// or throws, ends the stream.
+  virtual result<void> take(grpc::ByteBuffer& message) = 0;
   /// Takes back what is not answered yet.
   virtual void take_back() = 0;
 
@@ -59,8 +59,8 @@ protected:
   virtual bool has_room() const = 0;
   /// Returns true if nothing that was taken lacks its answer.
   virtual bool is_answered() const = 0;
-  /// Returns the next message to write; nothing if none is ready.
-  virtual std::optional<grpc::ByteBuffer> next_message() = 0;
+  /// Puts the next message to write into `out`; returns false if none is ready.
+  virtual bool next_message(grpc::ByteBuffer& out) = 0;
 
   // -- for derived classes --
 

@@ -22,7 +22,7 @@ struct arena_message {
 
 /// Reads a message out of `bytes`, which it empties; `invalid_argument` if they are none.
 template <class Message>
-result<arena_message<Message>> read_message(grpc::ByteBuffer bytes) {
+result<arena_message<Message>> read_message(grpc::ByteBuffer& bytes) {
   arena_message<Message> out;
   if (!grpc::SerializationTraits<Message>::Deserialize(&bytes, out.message).ok())
     return error{ec::invalid_argument, "the message cannot be read as a " +
