@@ -1,5 +1,6 @@
 #include "engram/service/grpc/engram_stream.hpp"
 
+#include "engram/service/error_words.hpp"
 #include "engram/service/grpc/status.hpp"
 #include "engram/service/grpc/wire.hpp"
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +47,7 @@ struct request_message {
 
 /// Answers that are ready, encoded one after the other.
 struct response_message {
-  std::string bytes;
+  std::unique_ptr<std::string> bytes; ///< so that writing them needs no memory
   std::size_t responses = 0;
 };
 
@@ -102,7 +104,7 @@ public:
 private:
   /// Requests whose answers are not written yet at which reading pauses, so that a client that
   /// sends faster than it is served, or fetches no answers, is slowed down by the transport and not
-  /// by refusals. A message may exceed it.
+  /// by refusals. The last message that is read may exceed it; one by itself is refused above it.
   static constexpr std::size_t most_requests = 8192;
   /// The same for the memory that they and the answers take.
   static constexpr std::size_t most_bytes = std::size_t{64} << 20;
@@ -149,8 +151,11 @@ result<void> engram_stream::take(grpc::ByteBuffer& message) {
   const auto& requests = in->message->requests();
   if (requests.empty()) return {};
   const auto count = static_cast<std::size_t>(requests.size());
+  if (count > most_requests)
+    return invalid("a message of a stream has " + std::to_string(count) +
+                   " requests: send at most " + std::to_string(most_requests) + " in one");
   std::list<request_message> fresh;
-  fresh.emplace_back(count, sent + in->arena->SpaceUsed());
+  fresh.emplace_back(count, sent + in->arena->SpaceUsed() + count * sizeof(stream_request));
   const auto mine = fresh.begin();
   {
     const auto held = lock();
@@ -226,10 +231,10 @@ void engram_stream::answer_with(stream_request& mine, const Fill& fill) {
 
 void engram_stream::put(std::string&& response) {
   const auto size = response.size();
-  if (ready_.empty() || ready_.back().bytes.size() + size > most_message_bytes)
-    ready_.push_back({std::move(response)});
+  if (ready_.empty() || ready_.back().bytes->size() + size > most_message_bytes)
+    ready_.push_back({std::make_unique<std::string>(std::move(response))});
   else
-    ready_.back().bytes += response;
+    *ready_.back().bytes += response;
   ++ready_.back().responses;
   ++unwritten_;
   bytes_ += size;
@@ -246,7 +251,7 @@ bool engram_stream::next_message(grpc::ByteBuffer& out) {
   auto next = std::move(ready_.front());
   ready_.pop_front();
   unwritten_ -= next.responses;
-  bytes_ -= next.bytes.size();
+  bytes_ -= next.bytes->size();
   out = to_buffer(std::move(next.bytes));
   return true;
 }

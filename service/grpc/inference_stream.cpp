@@ -94,6 +94,15 @@ result<void> inference_stream::submit(const inference_ptr& mine,
   if (door().access().charge(client_)) return error{ec::overloaded, std::string{too_many_requests}};
   auto decoded = decode_inference(*in.message, in.arena, server_.regions());
   if (!decoded) return decoded.error();
+  // What lies in shared memory was copied.
+  std::size_t copied = 0;
+  for (const auto& each : decoded->inputs)
+    if (each.owner != in.arena) copied += each.bytes.size();
+  {
+    const auto held = lock();
+    mine->bytes += copied;
+    bytes_ += copied;
+  }
   auto taken =
       server_.infer(std::move(*decoded),
                     [this, mine](const result<infer_response>& given) { answered(mine, given); });

@@ -42,7 +42,7 @@ void log_grpc(gpr_log_func_args* what) {
 
 void log_protobuf(google::protobuf::LogLevel level, const char* file, int line,
                   const std::string& text) {
-  if (level == google::protobuf::LOGLEVEL_FATAL) // aborts next
+  if (level == google::protobuf::LOGLEVEL_FATAL) // is thrown next
     spdlog::critical("protobuf: {} ({}:{})", text, file, line);
   else
     log_complaint("protobuf", text);

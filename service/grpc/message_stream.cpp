@@ -19,7 +19,7 @@ void message_stream::OnReadDone(bool ok) {
   if (!ok)
     return update([this] {
       is_reading_ = false;
-      last_word_ = grpc::Status::OK; // all that the client sent is read
+      if (!last_word_) last_word_ = grpc::Status::OK; // all that the client sent is read
     });
   {
     const auto held = lock();
@@ -46,7 +46,8 @@ void message_stream::OnCancel() {
     const auto held = lock();
     is_cancelled_ = true;
   }
-  take_back(); // answers here what is taken back, so not with the mutex held
+  // Answers here what is taken back, so not with the mutex held. What is not, is answered anyway.
+  (void)guarded([this] { take_back(); });
   update([] {});
 }
 

@@ -43,12 +43,11 @@ result<grpc::ByteBuffer> write_message(const Message& message) {
 }
 
 /// Returns `bytes`, which are not copied.
-inline grpc::ByteBuffer to_buffer(std::string bytes) {
-  auto kept = std::make_unique<std::string>(std::move(bytes));
-  auto& text = *kept;
+inline grpc::ByteBuffer to_buffer(std::unique_ptr<std::string> bytes) {
+  auto& text = *bytes;
   const grpc::Slice all{text.data(), text.size(),
                         [](void* owner) { delete static_cast<std::string*>(owner); },
-                        kept.release()};
+                        bytes.release()};
   return {&all, 1};
 }
 

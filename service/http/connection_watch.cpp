@@ -92,10 +92,9 @@ connection_watch::waiting::~waiting() {
   of_.mine_->second.due = time_point::max();
 }
 
-void connection_watch::start(std::uint16_t port, connection_shares shares, duration patience) {
+void connection_watch::start(std::uint16_t port, connection_shares shares) {
   port_ = port;
   shares_ = shares;
-  patience_ = patience;
   watcher_ = std::jthread{[this](const std::stop_token& token) { run(token); }};
 }
 

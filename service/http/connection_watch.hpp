@@ -28,14 +28,15 @@ class connection_watch {
   };
 
 public:
-  explicit connection_watch(const clock_source& clock) : clock_(clock) {}
+  /// A client has `patience` for what it is waited for.
+  connection_watch(const clock_source& clock, duration patience)
+      : clock_(clock), patience_(patience) {}
   ~connection_watch() { stop(); }
   connection_watch(const connection_watch&) = delete;
   connection_watch& operator=(const connection_watch&) = delete;
 
-  /// Watches the connections to `port` of this process. A client has `patience` for what it is
-  /// waited for.
-  void start(std::uint16_t port, connection_shares shares, duration patience);
+  /// Watches the connections to `port` of this process.
+  void start(std::uint16_t port, connection_shares shares);
   void stop();
 
   /// A request that is being answered while this lives.
@@ -77,7 +78,7 @@ private:
   const clock_source& clock_;
   std::uint16_t port_ = 0;
   connection_shares shares_;
-  duration patience_{};
+  const duration patience_;
   std::set<end> known_; ///< at the last look
 
   std::mutex mutex_; ///< of what follows

@@ -2,6 +2,7 @@
 
 #include "engram/base/clock.hpp"
 #include "engram/service/access/tls_context.hpp"
+#include "engram/service/guarded.hpp"
 #include "engram/service/http/admission.hpp"
 #include "engram/service/http/compression.hpp"
 #include "engram/service/http/connection_watch.hpp"
@@ -18,10 +19,8 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <exception>
 #include <istream>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -107,15 +106,17 @@ result<void> enable_tls() {
 } // namespace
 
 struct http_server::impl {
-  impl(pipeline& pipe, std::uint64_t max_body, doorkeeper& who_may_enter)
-      : door(pipe), keeper(who_may_enter), faults(pipe.http_faults()), max_body_bytes(max_body) {}
+  impl(pipeline& pipe, const server_options& options, doorkeeper& who_may_enter)
+      : door(pipe), keeper(who_may_enter), faults(pipe.http_faults()),
+        max_body_bytes(options.max_body_bytes),
+        watch(clock, from_seconds(options.slow_client_ms / 1000)) {}
 
   class counted_request;
   struct exchange;
 
   int on_request(mg_connection* connection);
   int serve(exchange& now, counted_request& counted);
-  static int fail(exchange& now, const std::exception& why);
+  static int fail(exchange& now, const error& why);
   bool is_stopped_by(fault_point& site);
   http_reply reply_to(exchange& now, const result<http_router::match>& match, bool is_spared);
   http_reply no_route(const error& why, std::string_view path) const;
@@ -131,7 +132,7 @@ struct http_server::impl {
   std::uint64_t max_body_bytes;
   request_ids ids;
   steady_clock_source clock;
-  connection_watch watch{clock};
+  connection_watch watch;
   mg_context* context = nullptr;
   std::string host;
   std::uint16_t port = 0;
@@ -198,8 +199,8 @@ int http_server::impl::on_request(mg_connection* connection) {
     counted_request counted{*this};
     try {
       status = serve(now, counted);
-    } catch (const std::exception& why) {
-      status = fail(now, why);
+    } catch (...) {
+      status = fail(now, thrown_error());
     }
   }
   // A client that waits for "100 Continue" has not sent anything to drop.
@@ -236,20 +237,17 @@ int http_server::impl::serve(exchange& now, counted_request& counted) {
 
 /// Answers a request that something was thrown for, unless its answer has begun: that cannot be
 /// taken back, and the connection's end says that it is not whole.
-int http_server::impl::fail(exchange& now, const std::exception& why) {
+int http_server::impl::fail(exchange& now, const error& why) {
   mg_disable_connection_keep_alive(now.connection);
   if (now.is_cut) return 500;
   try {
-    auto reply = dynamic_cast<const std::bad_alloc*>(&why)
-                     ? error_reply({ec::resource_exhausted,
-                                    "no memory for this request: ask for less at once"})
-                     : error_reply({ec::internal, std::string{"unexpected: "} + why.what()});
+    auto reply = error_reply(why);
     const int status = reply.status;
     const auto* path = mg_get_request_info(now.connection)->local_uri;
     write_reply(now.connection, std::move(reply), {text_or_nothing(path), now.id, {}},
                 now.served ? &*now.served : nullptr);
     return status;
-  } catch (const std::exception&) { // no memory to say so either
+  } catch (...) { // no memory to say so either
     now.is_cut = true;
     return 500;
   }
@@ -376,7 +374,7 @@ http_server::start(pipeline& pipe, const server_options& options, doorkeeper& ke
   if (!address) return address.error();
 
   std::unique_ptr<http_server> server{new http_server};
-  server->impl_ = std::make_unique<impl>(pipe, options.max_body_bytes, keeper);
+  server->impl_ = std::make_unique<impl>(pipe, options, keeper);
   auto& self = *server->impl_;
   self.host = options.host;
   self.most_streams = std::max<std::size_t>(1, options.threads / 4);
@@ -395,7 +393,7 @@ http_server::start(pipeline& pipe, const server_options& options, doorkeeper& ke
     const ec code = status >= 500 ? ec::internal : ec::invalid_argument;
     try {
       write_reply(connection, error_reply(status, {code, text}), {}, nullptr);
-    } catch (const std::exception&) { // no memory to say so: the connection just ends
+    } catch (...) { // no memory to say so: the connection just ends
     }
     return 0;
   };
@@ -446,8 +444,7 @@ http_server::start(pipeline& pipe, const server_options& options, doorkeeper& ke
   mg_get_server_ports(self.context, 1, &listening);
   self.port = static_cast<std::uint16_t>(listening.port);
   self.watch.start(self.port,
-                   {.threads = options.threads, .most_per_client = options.client_connections},
-                   patience);
+                   {.threads = options.threads, .most_per_client = options.client_connections});
   return server;
 }
 

@@ -17,7 +17,9 @@ class inference_server::call : public std::enable_shared_from_this<call> {
 public:
   call(inference_server& server, infer_plan plan, done then)
       : server_(server), plan_(std::move(plan)), then_(std::move(then)),
-        begin_(server.clock_.now()), answers_(plan_.requests.size()), left_(answers_.size()) {}
+        begin_(server.clock_.now()), answers_(plan_.requests.size()), left_(answers_.size()) {
+    tickets_.reserve(answers_.size()); // nothing may fail once the last request is handed over
+  }
 
   void start() {
     auto requests = std::move(plan_.requests);

@@ -81,13 +81,12 @@ class Drain(AdminTest):
             slow.close()
             self.assertEqual(daemon.process.wait(timeout=PATIENCE), 0)
 
-
     def test_a_publication_that_does_not_end_holds_it_up_no_longer_than_the_drain_timeout(self):
         slow = {"ENGRAM_FAILPOINTS": "dataset.publish=delay(600000)"}
         with self.start("--gpu.enabled=false", "--drain-timeout=500ms", **slow) as daemon:
             publishing = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
             publishing.request("PUT", "/v1/admin/datasets/things")
-            time.sleep(0.3)  # until it has begun; nothing shows that
+            time.sleep(2)  # until it has begun; nothing shows that
             self.assertEqual(daemon.request("POST", "/v1/search", SEARCH)[0], 200)
             began = time.monotonic()
             self.assertEqual(daemon.end(), 3)

@@ -133,12 +133,12 @@ TEST_F(grpc_exceptions, an_inference_whose_tensors_find_no_memory_is_answered) {
   };
   add("query", {1, 2}, 2 * sizeof(float));
   add("targets", {1, numbers, 2}, 2 * their_bytes);
-  const auto models = inference::GRPCInferenceService::NewStub(channel);
+  const auto caller = inference::GRPCInferenceService::NewStub(channel);
   const auto infer = [&] {
     grpc::ClientContext context;
     context.set_deadline(patience());
     inference::ModelInferResponse out;
-    return models->ModelInfer(&context, in, &out);
+    return caller->ModelInfer(&context, in, &out);
   };
   {
     const auto missing = for_a_tensor();

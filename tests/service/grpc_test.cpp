@@ -344,6 +344,20 @@ TEST_F(grpc_test, one_bad_request_of_a_stream_is_its_own_trouble) {
   EXPECT_EQ(got[3].similarity().scores_size(), 2);
 }
 
+TEST_F(grpc_test, a_message_of_too_many_requests_ends_its_stream) {
+  grpc::ClientContext context;
+  const auto stream = stub->Stream(&context);
+  v1::StreamRequest out;
+  for (int i = 0; i < 8193; ++i)
+    out.add_requests();
+  ASSERT_TRUE(stream->Write(out));
+  v1::StreamResponse in;
+  EXPECT_FALSE(stream->Read(&in));
+  const auto status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("has 8193 requests"));
+}
+
 TEST_F(grpc_test, an_answer_does_not_wait_for_one_asked_for_before_it) {
   ASSERT_TRUE(pipe->arm_fault("cpu.launch=1*delay(300)"));
   grpc::ClientContext context;
